@@ -1,6 +1,7 @@
 """Show one result: a short table, strict JSON, a run folder.
 
-In:  a `Presentable` result and the `Common` options. Out: exit code 0; text on standard output, notes on standard error.
+In:  a `Presentable` result and the `Common` options.
+Out: exit code 0; text on standard output, notes on standard error.
 With `--json -` standard output holds the JSON and nothing else.
 """
 

@@ -61,7 +61,7 @@ def load_yaml(text: str, *, source: str) -> CommentedMap:
         InputError: too large, too deep, an alias, a syntax error, a duplicate key, or no mapping.
     """
     if len(text) > MAX_BYTES:
-        raise InputError("larger than 1 MB", where=source, hint="keep tables in CSV or Parquet files")
+        raise _too_large(source)
     try:
         _check_events(text, source)
         document = YAML(typ="rt", pure=True).load(text)
@@ -100,11 +100,17 @@ def _read(path: Path) -> str:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
+    if len(data) > MAX_BYTES:
+        raise _too_large(str(path))
     try:
-        return data.decode("utf-8-sig") if len(data) <= MAX_BYTES else " " * (MAX_BYTES + 1)
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError("is not UTF-8 text", where=f"{path}:{line}") from error
+
+
+def _too_large(source: str) -> InputError:
+    return InputError("larger than 1 MB", where=source, hint="keep tables in CSV or Parquet files")
 
 
 def _check_events(text: str, source: str) -> None:
