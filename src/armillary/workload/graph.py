@@ -17,39 +17,39 @@ from math import prod
 from armillary.errors import InputError
 
 ELEMENT_BYTES: dict[str, float] = {
-    "int4": 0.5, "int8": 1, "uint8": 1, "bool": 1, "fp8": 1, "fp16": 2, "bf16": 2, "int16": 2, "fp32": 4, "int32": 4, "fp64": 8, "int64": 8,
-}  # fmt: skip
+    "int4": 0.5, "int8": 1, "uint8": 1, "bool": 1, "fp8": 1, "fp16": 2, "bf16": 2, "int16": 2, "fp32": 4, "int32": 4,
+    "fp64": 8, "int64": 8, }  # fmt: skip
 
 
 class OpKind(StrEnum):
     """What an operator computes; importers map their own vocabulary to these."""
 
     CONV = "conv"
-    DEPTHWISE = "depthwise"          # conv with groups == in_channels == out_channels / multiplier
+    DEPTHWISE = "depthwise"  # conv with groups == in_channels == out_channels / multiplier
     CONV_TRANSPOSE = "conv_transpose"
-    GEMM = "gemm"                    # activations (rows, in_features) by constant weights
-    MATMUL = "matmul"                # two activations (attention)
+    GEMM = "gemm"  # activations (rows, in_features) by constant weights
+    MATMUL = "matmul"  # two activations (attention)
     MAX_POOL = "max_pool"
     AVG_POOL = "avg_pool"
     GLOBAL_POOL = "global_pool"
     ADD = "add"
     MUL = "mul"
-    ELEMENTWISE = "elementwise"      # other binary or ternary element by element operators (sub, div, pow, where, ...)
-    ACTIVATION = "activation"        # unary: `Operator.activation` says which
+    ELEMENTWISE = "elementwise"  # other binary or ternary element by element operators (sub, div, pow, where, ...)
+    ACTIVATION = "activation"  # unary: `Operator.activation` says which
     BATCH_NORM = "batch_norm"
-    NORM = "norm"                    # layer, instance, group norm
+    NORM = "norm"  # layer, instance, group norm
     SOFTMAX = "softmax"
     REDUCE = "reduce"
     RESIZE = "resize"
     CONCAT = "concat"
-    SLICE = "slice"                  # slice, split
+    SLICE = "slice"  # slice, split
     TRANSPOSE = "transpose"
-    VIEW = "view"                    # reshape, flatten, squeeze: no bytes move
+    VIEW = "view"  # reshape, flatten, squeeze: no bytes move
     PAD = "pad"
-    GATHER = "gather"                # embedding look-up, gather, scatter
-    RECURRENT = "recurrent"          # LSTM, GRU, RNN over a sequence
-    QUANTIZE = "quantize"            # quantise, dequantise, cast
-    UNKNOWN = "unknown"              # costed by the documented fallback and listed
+    GATHER = "gather"  # embedding look-up, gather, scatter
+    RECURRENT = "recurrent"  # LSTM, GRU, RNN over a sequence
+    QUANTIZE = "quantize"  # quantise, dequantise, cast
+    UNKNOWN = "unknown"  # costed by the documented fallback and listed
 
 
 class Activation(StrEnum):
@@ -109,8 +109,8 @@ class Operator:
     outputs: tuple[str, ...]
     window: Window | None = None
     groups: int = 1
-    activation: Activation | None = None     # of an ACTIVATION, or fused into this operator's output stage
-    source_op: str = ""                      # the importer's own name ("Conv", "HardSwish"), for messages
+    activation: Activation | None = None  # of an ACTIVATION, or fused into this operator's output stage
+    source_op: str = ""  # the importer's own name ("Conv", "HardSwish"), for messages
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,8 @@ class Graph:
     """A network: operators in topological order over named tensors.
 
     Raises:
-        InputError: an operator reads a tensor that nothing before it wrote, a tensor is written twice, or a name is missing.
+        InputError: an operator reads a tensor that nothing before it wrote, a tensor is written twice, or a name is
+            missing.
     """
 
     name: str
@@ -132,10 +133,14 @@ class Graph:
         for op in self.operators:
             for name in (*op.inputs, *op.outputs):
                 if name not in self.tensors:
-                    raise InputError(f"operator {op.name!r} names tensor {name!r}, which is not in the graph", where=self.name)
+                    raise InputError(
+                        f"operator {op.name!r} names tensor {name!r}, which is not in the graph", where=self.name
+                    )
             for name in op.inputs:
                 if name not in written:
-                    raise InputError(f"operator {op.name!r} reads tensor {name!r} before anything wrote it", where=self.name)
+                    raise InputError(
+                        f"operator {op.name!r} reads tensor {name!r} before anything wrote it", where=self.name
+                    )
             for name in op.outputs:
                 if name in written:
                     raise InputError(f"tensor {name!r} is written twice, last by operator {op.name!r}", where=self.name)
