@@ -18,8 +18,10 @@ class ArmillaryError(Exception):
     exit_code: ClassVar[int] = 1
 
 
-class InputError(ArmillaryError):
+class InputError(ArmillaryError, ValueError):
     """The input is wrong; says where, what, and what would be right.
+
+    A ValueError too: pydantic then reports one raised in a validator with the place of its field.
 
     Args:
         message: what is wrong.

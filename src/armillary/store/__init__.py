@@ -8,6 +8,7 @@ Out: atomic files, run folders whose manifest is the commit point, journals that
 from __future__ import annotations
 
 from armillary.store.atomic import sync_folder, write_bytes, write_text, write_with
+from armillary.store.data_root import data_file, data_root
 from armillary.store.journal import Journal, read_journal
 from armillary.store.json_writer import dumps_strict, load_json
 from armillary.store.keys import content_key, file_digest
@@ -20,6 +21,8 @@ __all__ = [
     "Manifest",
     "RunFolder",
     "content_key",
+    "data_file",
+    "data_root",
     "dumps_strict",
     "file_digest",
     "line_of",

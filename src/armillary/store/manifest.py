@@ -164,6 +164,8 @@ def _load(folder: Path) -> Manifest:
             for name, entry in body["files"].items()
         }
         return Manifest(str(body["kind"]), body["complete"] is True, files, dict(body["about"]))
+    except InputError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError("is not a manifest of Armillary", where=str(path)) from error
 

@@ -1,0 +1,71 @@
+"""`armillary doctor`: what this machine has of what Armillary uses.
+
+In:  nothing. Out: a table of versions, the kernel cache, the data root and the browser of the report's tests.
+The first thing to paste into a bug report.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+
+from armillary.cli.common import Common
+
+CORE = ("numpy", "numba", "scipy", "polars", "pydantic", "ruamel.yaml", "cyclopts", "rich", "onnx", "plotly")
+EXTRAS = {
+    "optuna": "search",
+    "torch": "train",
+    "distributed": "cluster",
+    "nvidia-ml-py": "control",
+    "openvino": "openvino",
+    "ai-edge-litert": "tflite",
+    "starlette": "serve",
+}
+
+
+def doctor(*, common: Common = Common()) -> int:
+    """Show versions, caches and data on this machine."""
+    from armillary.cli.present import STANDARD_OUTPUT, print_rows
+    from armillary.store import dumps_strict, write_text
+
+    facts = examine()
+    if common.json is not None and common.json != STANDARD_OUTPUT:
+        write_text(common.json, dumps_strict(facts))
+    elif common.json is not None:
+        print(dumps_strict(facts), end="")  # noqa: T201
+        return 0
+    if not common.quiet:
+        print_rows([(name, "-" if value is None else value) for name, value in facts.items()])
+    return 0
+
+
+def examine() -> dict[str, str | None]:
+    """Return what was found, by name; None where a thing is not there."""
+    from armillary import __version__
+    from armillary.store import data_root
+
+    root = data_root()
+    facts: dict[str, str | None] = {
+        "armillary": __version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
+    }
+    facts |= {name: _version(name) for name in CORE}
+    facts |= {f"{name} (extra {extra})": _version(name) for name, extra in EXTRAS.items()}
+    facts["kernel cache"] = _kernel_cache()
+    facts["data root"] = None if root is None else str(root.resolve())
+    facts["chromium (tests of reports)"] = shutil.which("chromium")
+    return facts
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _kernel_cache() -> str | None:
+    return None
