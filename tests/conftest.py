@@ -57,8 +57,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for report in terminalreporter.stats.get(outcome, [])
         if getattr(report, "when", None) == "call"
     ]
-    reports.sort(key=lambda report: -report.duration)
-    if reports and reports[0].duration >= 0.1:
+    reports = sorted((report for report in reports if report.duration >= 0.05), key=lambda report: -report.duration)
+    if reports:
         terminalreporter.section(f"slowest {SLOWEST}")
         for report in reports[:SLOWEST]:
             terminalreporter.line(f"{report.duration:7.2f} s  {report.nodeid}")
