@@ -1,0 +1,14 @@
+"""Machines: the schema of a chip, and the catalogue with the source of every number.
+
+In:  a catalogue name or the user's YAML file. Out: a frozen, validated `Chip` in base units.
+Wrong files raise `InputError` with file:line and what would be right.
+"""
+
+from __future__ import annotations
+
+from armillary.hardware.chips import chip_names, chip_schema, chip_template, load_chip
+from armillary.hardware.quantity import Quantity
+from armillary.hardware.schema import Chip
+from armillary.hardware.voltage import voltage_at
+
+__all__ = ["Chip", "Quantity", "chip_names", "chip_schema", "chip_template", "load_chip", "voltage_at"]

@@ -1,0 +1,236 @@
+"""What a chip is: the pydantic schema of `catalog/*.yaml` and of the user's own chip files.
+
+In:  a mapping (YAML through `armillary.store.load_model`).
+Out: `Chip`, frozen; every quantity in base units with its interval and source, every count a strict integer.
+A chip has a matrix array, a vector engine, a scratchpad, and DRAM (with its DMA engines), a host link, or both.
+Unknown keys, missing units, wrong dimensions and negative values are refused where they stand.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from armillary.errors import unknown_name
+from armillary.hardware.quantity import (
+    Bytes,
+    BytesPerSecond,
+    Fraction,
+    Hertz,
+    Joules,
+    JoulesPerByte,
+    OpsPerSecond,
+    Quantity,
+    Seconds,
+    Volts,
+    Watts,
+)
+from armillary.hardware.vocabulary import ACTIVATIONS, ELEMENT_TYPES, OPERATORS
+
+SCHEMA_VERSION = 1
+
+
+def _one_of(kind: str, known: tuple[str, ...]) -> AfterValidator:
+    def check(name: str) -> str:
+        if name not in known:
+            raise ValueError(str(unknown_name(kind, name, known)))
+        return name
+
+    return AfterValidator(check)
+
+
+Text = Annotated[str, Field(strict=True, min_length=1, max_length=4000)]
+Count = Annotated[int, Field(strict=True, ge=1, le=2**40)]
+OperatorName = Annotated[str, _one_of("operator", OPERATORS)]
+ActivationName = Annotated[str, _one_of("activation", ACTIVATIONS)]
+ElementType = Annotated[str, _one_of("element type", ELEMENT_TYPES)]
+Rates = Annotated[dict[ElementType, Count], Field(min_length=1)]
+
+
+class Part(BaseModel):
+    """Base of all parts: frozen, no unknown keys, attribute docstrings become the descriptions of the JSON Schema."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Granules(Part):
+    """What the array takes at once; work rounds up to whole granules."""
+
+    reduction: Count
+    "Products summed by one pass of the array (input channels x window), elements."
+    outputs: Count
+    "Output channels of one pass, elements."
+    positions: Count = 1
+    "Output positions that one set of weights stays for at least: cycles that loading the next set takes."
+
+
+class MatrixArray(Part):
+    """The matrix engine."""
+
+    macs_per_cycle: Rates
+    "Multiply-accumulates per cycle when all lanes work, per element type."
+    depthwise_macs_per_cycle: Rates | None = None
+    "The same for depthwise convolutions, which have no input channels to reduce; absent: as macs_per_cycle."
+    granules: Granules
+    efficiency: Fraction = Quantity(1.0)
+    "Share of the cycles in which the array does useful work (control, bank conflicts, stalls take the rest)."
+    operators: tuple[OperatorName, ...]
+    "Operators that the array runs."
+    activations: tuple[ActivationName, ...] = ()
+    "Activations that its output stage applies for nothing."
+
+
+class VectorEngine(Part):
+    """The engine for what the matrix array cannot do."""
+
+    elements_per_cycle: Rates
+    "Elements per cycle, per element type."
+    operators: tuple[OperatorName, ...]
+    "Operators that it runs; `activation` is limited to `activations`."
+    activations: tuple[ActivationName, ...] = ()
+    "Activations that it computes."
+    shares_array: Annotated[bool, Field(strict=True)] = False
+    "True where it is the output stage of the array, so that the two never run at the same time."
+
+
+class Control(Part):
+    """What it takes to issue work."""
+
+    layer_cost: Seconds = Quantity(0.0)
+    "Time from the issue of a layer to its first useful cycle."
+
+
+class Scratchpad(Part):
+    """On-chip memory for activations and weight tiles."""
+
+    size: Bytes
+
+
+class ParameterCache(Part):
+    """The part of the scratchpad that keeps weights from one inference to the next."""
+
+    size: Bytes
+    "At most this much; activations go first, so a network with large feature maps gets less."
+
+
+class Dram(Part):
+    """Memory of the chip outside of the array, shared by its DMA engines."""
+
+    rate: BytesPerSecond
+    latency: Seconds = Quantity(0.0)
+    "Of one transfer, before its first byte."
+    dma_engines: Count = 1
+    engine_rate: BytesPerSecond | None = None
+    "Of one DMA engine alone; absent: the rate of the memory."
+
+
+class HostLink(Part):
+    """Link between the chip and its host's memory."""
+
+    rate: BytesPerSecond
+    latency: Seconds = Quantity(0.0)
+    "Of one transfer, before its first byte."
+
+
+class Host(Part):
+    """The processor that runs what the chip cannot."""
+
+    rate: OpsPerSecond
+    "Sustained on convolutions, one multiply-accumulate being two operations."
+    memory_rate: BytesPerSecond
+    "Sustained on operators that only move elements."
+    call_cost: Seconds = Quantity(0.0)
+    "Of handing one operator to the host and its result back."
+
+
+class Energy(Part):
+    """Energy of the events and power of the rest, at the chip's clock and voltage."""
+
+    mac: Annotated[dict[ElementType, Joules], Field(min_length=1)]
+    "Of one multiply-accumulate."
+    vector_element: Joules
+    "Of one element in the vector engine."
+    scratchpad: JoulesPerByte
+    "Of a byte read or written."
+    dram: JoulesPerByte = Quantity(0.0)
+    host_link: JoulesPerByte = Quantity(0.0)
+    idle: Watts
+    "Clocks and fabric, whether or not anything runs."
+    leakage: Watts = Quantity(0.0)
+
+
+class OperatingPoint(Part):
+    """A clock and the voltage that it needs."""
+
+    clock: Hertz
+    voltage: Volts
+
+
+class Span(Part):
+    """A closed interval of plain numbers."""
+
+    low: Annotated[float, Field(ge=0)]
+    high: Annotated[float, Field(ge=0)]
+
+
+class Calibration(Part):
+    """On what the fitted numbers rest, so that a result can say how far to trust it."""
+
+    fitted_by: Text
+    networks: tuple[Text, ...]
+    element_types: tuple[ElementType, ...]
+    macs: Span
+    "Multiply-accumulates of an inference, over the calibration networks."
+    parameter_bytes: Span
+    in_sample_error: Fraction
+    "Mean absolute error over the calibration networks."
+    expected_error: Fraction
+    "Mean absolute error of each network when the fit leaves it out."
+    source: Text = Field(alias="from")
+
+
+class Chip(Part):
+    """One accelerator with its memories, its host and its energy."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    name: Text
+    summary: Text
+    sources: tuple[Text, ...] = ()
+    clock: Hertz
+    array: MatrixArray
+    vector: VectorEngine
+    control: Control = Control()
+    scratchpad: Scratchpad
+    parameter_cache: ParameterCache | None = None
+    dram: Dram | None = None
+    host_link: HostLink | None = None
+    host: Host
+    energy: Energy
+    operating_points: tuple[OperatingPoint, ...] = ()
+    calibration: Calibration | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.dram is None and self.host_link is None:
+            raise ValueError("a chip needs dram, a host_link, or both; otherwise no network reaches it")
+        for dtype in self.array.macs_per_cycle:
+            if dtype not in self.vector.elements_per_cycle:
+                raise ValueError(f"vector.elements_per_cycle lacks {dtype}, which array.macs_per_cycle has")
+            if dtype not in self.energy.mac:
+                raise ValueError(f"energy.mac lacks {dtype}, which array.macs_per_cycle has")
+            if self.array.depthwise_macs_per_cycle is not None and dtype not in self.array.depthwise_macs_per_cycle:
+                raise ValueError(f"array.depthwise_macs_per_cycle lacks {dtype}, which array.macs_per_cycle has")
+        if self.parameter_cache is not None and self.parameter_cache.size.value > self.scratchpad.size.value:
+            raise ValueError("parameter_cache.size is larger than scratchpad.size, of which it is a part")
+        return self
+
+    @property
+    def element_types(self) -> tuple[str, ...]:
+        """Element types that the chip itself computes with."""
+        return tuple(self.array.macs_per_cycle)
+
+    @property
+    def peak_macs_per_s(self) -> dict[str, float]:
+        """Element type -> multiply-accumulates per second when every lane works."""
+        return {dtype: rate * self.clock.value for dtype, rate in self.array.macs_per_cycle.items()}

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from armillary import hardware
+from armillary.errors import InputError
+from armillary.hardware.quantity import Dimension
+from armillary.hardware.schema import Chip
+from armillary.hardware.vocabulary import ACTIVATIONS, ELEMENT_TYPES, OPERATORS
+from armillary.hardware.voltage import event_energy_factor
+from armillary.store import parse_model
+from armillary.workload import ELEMENT_BYTES, Activation, OpKind
+
+
+def from_template(*changes: tuple[str, str]) -> Chip:
+    """The template with each (old, new) text replaced; `old` must stand in it."""
+    text = hardware.chip_template()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return parse_model(text, Chip, source="mine.yaml")
+
+
+@pytest.mark.parametrize("name", hardware.chip_names())
+def test_every_chip_of_the_catalogue_is_valid_and_named_as_its_file(name: str) -> None:
+    chip = hardware.load_chip(name)
+    assert chip.name == name
+    assert chip.sources
+
+
+def test_names_fold_case_hyphen_and_underscore() -> None:
+    assert hardware.load_chip("Coral_Edge_TPU-usb") is hardware.load_chip("coral-edge-tpu-usb")
+
+
+def test_an_unknown_name_lists_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"no chip named 'coral-edge-tpu-usb3'; did you mean coral-edge-tpu-usb"):
+        hardware.load_chip("coral-edge-tpu-usb3")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"absent\.yaml: no such chip file"):
+        hardware.load_chip(tmp_path / "absent.yaml")
+
+
+def test_the_template_is_a_valid_chip_file(tmp_path: Path) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_text(hardware.chip_template())
+    assert hardware.load_chip(path).name == "my-chip"
+
+
+def test_one_array_serves_all_coral_hosts() -> None:
+    """Only the link and the host differ between the boards: the fit has one set of parameters."""
+    usb, usb2, board = (hardware.load_chip(f"coral-edge-tpu-{host}") for host in ("usb", "usb2", "dev-board"))
+    for other in (usb2, board):
+        assert (other.array, other.vector, other.control, other.scratchpad, other.energy) == (
+            usb.array,
+            usb.vector,
+            usb.control,
+            usb.scratchpad,
+            usb.energy,
+        )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("rate: 8 GB/s", "rate: -8 GB/s", r"mine.yaml:\d+: dram.rate: '-8 GB/s' is out of range"),
+        ("rate: 8 GB/s", "rate: 8", r"mine.yaml:\d+: dram.rate: '8' has no unit; write for example"),
+        ("rate: 8 GB/s", "rate: 8 GHz", r"mine.yaml:\d+: dram.rate: '8 GHz' has a unit that does not fit"),
+        ("rate: 8 GB/s", "rate: .nan", r"mine.yaml:\d+: dram.rate: "),
+        ("rate: 8 GB/s", "rate: {value: 8 GB/s, low: 9 GB/s}", "outside of its own interval"),
+        ("rate: 8 GB/s", "rate: {value: 8 GB/s, lo: 9 GB/s}", "no key named 'lo'; did you mean low"),
+        (
+            "latency: 150 ns",
+            "latncy: 150 ns",
+            r"mine.yaml:\d+: dram.latncy: no key named 'latncy'; did you mean latency",
+        ),
+        ("{int8: 1024}", "{int8: 1024.5}", r"macs_per_cycle.int8: .* valid integer"),
+        ("{int8: 1024}", "{int8: true}", r"macs_per_cycle.int8: .* valid integer"),
+        ("{int8: 1024}", "{int9: 1024}", "no element type named 'int9'; did you mean int8"),
+        ("efficiency: 0.8", "efficiency: 1.8", "a fraction is at most 1"),
+        ("[conv, depthwise, gemm]", "[convolution]", "no operator named 'convolution'"),
+        ("schema: 1", "schema: 2", r"mine.yaml:4: schema: Input should be 1"),
+        ("clock: 800 MHz\n\n", "clock: [800 MHz]\n\n", r"mine.yaml:\d+: clock: "),
+    ],
+)
+def test_a_wrong_line_is_refused_where_it_stands(old: str, new: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        from_template((old, new))
+
+
+def test_a_chip_that_nothing_reaches_is_refused() -> None:
+    start, end = (
+        "dram:\n  rate: 8 GB/s\n  latency: 150 ns                          # optional\n",
+        "  dma_engines: 2                           # optional\n",
+    )
+    with pytest.raises(InputError, match="needs dram, a host_link, or both"):
+        from_template((start, ""), (end, ""))
+
+
+def test_an_interval_keeps_its_source() -> None:
+    rate = Dimension("bytes_per_s").read(
+        {"value": 490, "low": 400, "unit": "MB/s", "from": "data sheet", "fitted_by": "fit.py"}
+    )
+    assert (rate.value, rate.low, rate.high, rate.source, rate.fitted_by) == (
+        490e6,
+        400e6,
+        None,
+        "data sheet",
+        "fit.py",
+    )
+    assert rate.uncertain
+
+
+@pytest.mark.parametrize("name", hardware.chip_names())
+def test_a_chip_survives_its_own_json(name: str) -> None:
+    chip = hardware.load_chip(name)
+    assert Chip.model_validate(chip.model_dump(mode="json", by_alias=True, exclude_none=True)) == chip
+
+
+def test_the_json_schema_refuses_unknown_keys_everywhere() -> None:
+    schema = hardware.chip_schema()
+    assert schema["additionalProperties"] is False
+    assert all(part["additionalProperties"] is False for part in schema["$defs"].values())
+
+
+def test_energy_of_an_event_grows_with_the_square_of_the_voltage() -> None:
+    """E = C V**2; the template runs 0.8 V at 800 MHz and 0.65 V at 400 MHz."""
+    chip = from_template()
+    assert hardware.voltage_at(chip, 600e6) == pytest.approx(0.725)
+    assert event_energy_factor(chip, 400e6) == pytest.approx((0.65 / 0.8) ** 2)
+
+
+def test_the_words_of_chip_files_are_those_of_the_workload() -> None:
+    assert set(OPERATORS) == {kind.value for kind in OpKind}
+    assert set(ACTIVATIONS) == {activation.value for activation in Activation}
+    assert set(ELEMENT_TYPES) == set(ELEMENT_BYTES)
