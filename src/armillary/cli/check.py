@@ -10,21 +10,33 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from armillary.cli.common import Verbosity
 from armillary.errors import InputError
 
 
-def check(file: Path, /, *, shape: Annotated[list[str] | None, Parameter(negative=())] = None) -> int:
+def check(
+    file: Path,
+    /,
+    *,
+    shape: Annotated[list[str], Parameter(negative=(), show_default=False)] = [],
+    common: Verbosity = Verbosity(),
+) -> int:
     """Say whether FILE is valid: a chip (.yaml), a model (.onnx) or a run folder.
 
     Args:
         file: the file or folder.
-        shape: shape of an input of a model whose dimensions are open, NAME=1,3,320,320; repeatable.
+        shape: dimensions of an input that the model leaves open, NAME=1,3,320,320; repeatable.
+        common: options that all verbs share.
     """
-    print(f"{file}: {describe(file, shape or [])}")  # noqa: T201
+    from armillary.cli.shapes import parse_shapes
+
+    verdict = describe(file, parse_shapes(shape))
+    if not common.quiet:
+        print(f"{file}: {verdict}")
     return 0
 
 
-def describe(file: Path, shape: list[str]) -> str:
+def describe(file: Path, shapes: dict[str, tuple[int, ...]]) -> str:
     """Return what `file` is, in one line.
 
     Raises:
@@ -35,13 +47,19 @@ def describe(file: Path, shape: list[str]) -> str:
 
         manifest = read_manifest(file, verify=True)
         return f"a run of `{manifest.kind}`, {len(manifest.files)} files, all as they were written"
-    if not file.is_file():
+    if not file.exists():
         raise InputError("no such file", where=str(file))
     if file.suffix.lower() in (".yaml", ".yml"):
         from armillary import hardware
 
-        chip = hardware.load_chip(file)
-        return f"a valid chip, {chip.name}"
-    raise InputError(
-        "not a kind of file that Armillary reads", where=str(file), hint="known: .yaml, .onnx, run folders"
-    )
+        return f"a valid chip, {hardware.load_chip(file).name}"
+    from armillary import workload
+
+    suffixes = workload.importer_suffixes()
+    if file.suffix.lower() not in suffixes:
+        known = ", ".join([".yaml", *suffixes])
+        raise InputError(
+            "not a kind of file that Armillary reads", where=str(file), hint=f"known: {known}, run folders"
+        )
+    graph = workload.load_model(file, shapes=shapes or None)
+    return f"a model of {len(graph.operators)} operators"

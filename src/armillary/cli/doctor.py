@@ -1,6 +1,6 @@
 """`armillary doctor`: what this machine has of what Armillary uses.
 
-In:  nothing. Out: a table of versions, the kernel cache, the data root and the browser of the report's tests.
+In:  nothing. Out: a table of versions, the data root and the browser of the report's tests.
 The first thing to paste into a bug report.
 """
 
@@ -11,7 +11,7 @@ import platform
 import shutil
 from importlib.metadata import PackageNotFoundError, version
 
-from armillary.cli.common import Common
+from armillary.cli.common import Verbosity
 
 CORE = ("numpy", "numba", "scipy", "polars", "pydantic", "ruamel.yaml", "cyclopts", "rich", "onnx", "plotly")
 EXTRAS = {
@@ -25,17 +25,15 @@ EXTRAS = {
 }
 
 
-def doctor(*, common: Common = Common()) -> int:
-    """Show versions, caches and data on this machine."""
-    from armillary.cli.present import STANDARD_OUTPUT, print_rows
-    from armillary.store import dumps_strict, write_text
+def doctor(*, common: Verbosity = Verbosity()) -> int:
+    """Show versions, caches and data on this machine.
+
+    Args:
+        common: options that all verbs share.
+    """
+    from armillary.cli.present import print_rows
 
     facts = examine()
-    if common.json is not None and common.json != STANDARD_OUTPUT:
-        write_text(common.json, dumps_strict(facts))
-    elif common.json is not None:
-        print(dumps_strict(facts), end="")  # noqa: T201
-        return 0
     if not common.quiet:
         print_rows([(name, "-" if value is None else value) for name, value in facts.items()])
     return 0
@@ -54,7 +52,6 @@ def examine() -> dict[str, str | None]:
     }
     facts |= {name: _version(name) for name in CORE}
     facts |= {f"{name} (extra {extra})": _version(name) for name, extra in EXTRAS.items()}
-    facts["kernel cache"] = _kernel_cache()
     facts["data root"] = None if root is None else str(root.resolve())
     facts["chromium (tests of reports)"] = shutil.which("chromium")
     return facts
@@ -65,7 +62,3 @@ def _version(distribution: str) -> str | None:
         return version(distribution)
     except PackageNotFoundError:
         return None
-
-
-def _kernel_cache() -> str | None:
-    return None

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from armillary.cli.common import Common
+from armillary.cli.common import Common, Verbosity
 
 STANDARD_OUTPUT = Path("-")
 
@@ -82,7 +82,7 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]
     console.print(table, soft_wrap=False)
 
 
-def note(text: str, common: Common) -> None:
+def note(text: str, common: Verbosity) -> None:
     """Say `text` on standard error, unless `--quiet`."""
     if not common.quiet:
-        print(text, file=sys.stderr)  # noqa: T201
+        print(text, file=sys.stderr)

@@ -49,7 +49,8 @@ def parse_model(text: str, model: type[Model], *, source: str) -> Model:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=True)
+        # What is written wrongly comes before what is missing: a misspelt key is both.
+        problems = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] == "missing")
         lines = [_explain(problem, document, model, source) for problem in problems[:MAX_PROBLEMS]]
         raise InputError("\n".join(lines)) from error
 
