@@ -20,6 +20,7 @@ app = App(
     version=__version__,
     help="Event-based models of AI infrastructure: how fast, how much power, what bounds it, how far to trust it.",
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 # The help texts stand here: without them `--help` would import every module.
 app.command("armillary.cli.npu:app", name="npu", help="Latency, power and energy of a network on an NPU.")

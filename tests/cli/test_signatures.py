@@ -1,0 +1,31 @@
+"""A verb of a system and its Python function share names and defaults: the command line only parses, calls, prints."""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+
+import pytest
+
+from armillary.cli.common import Common
+
+# (command module, verb) -> (module, function) of the same act in Python.
+VERBS = {
+    ("armillary.cli.npu", "run"): ("armillary.npu", "run"),
+}
+
+
+def parameters(module: str, name: str) -> dict[str, object]:
+    """Name -> default (a list on the command line is None or empty in Python; both mean not given)."""
+    signature = inspect.signature(getattr(import_module(module), name))
+    return {
+        parameter.name: None if parameter.default in ([], ()) else parameter.default
+        for parameter in signature.parameters.values()
+    }
+
+
+@pytest.mark.parametrize(("verb", "function"), VERBS.items(), ids=lambda pair: ".".join(pair))
+def test_a_verb_has_the_names_and_defaults_of_its_function(verb: tuple[str, str], function: tuple[str, str]) -> None:
+    shown = parameters(*verb)
+    assert shown.pop("common") == Common()
+    assert shown | {"seed": Common().seed} == parameters(*function)
