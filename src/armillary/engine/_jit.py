@@ -51,12 +51,14 @@ def cache_folder() -> Path:
 _FOLDER = cache_folder()
 
 
-def njit(*signature: Any, inline: bool = False) -> Callable[[Function], Function]:
+def njit(*signature: Any, inline: bool = False, cache: bool = True) -> Callable[[Function], Function]:
     """Compile a kernel function: `@njit()`, or `@njit(signature)` for an entry point.
 
     Args:
         signature: an explicit numba signature; entry points only, since it compiles (or loads) at import.
         inline: force the function into its callers, so that constant arguments fold.
+        cache: keep the machine code on disk; False for functions that take functions, since the key of such an
+            entry names a function of another module, and loading it would import that module.
     """
 
     def decorate(function: Function) -> Function:
@@ -65,7 +67,7 @@ def njit(*signature: Any, inline: bool = False) -> Callable[[Function], Function
         try:
             if signature:
                 _announce(_FOLDER)
-            compiled: Function = numba.njit(*signature, cache=True, nogil=True, forceinline=inline)(function)
+            compiled: Function = numba.njit(*signature, cache=cache, nogil=True, forceinline=inline)(function)
         finally:
             config.CACHE_DIR = before
         return compiled
