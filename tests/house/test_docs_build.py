@@ -13,9 +13,9 @@ from tests.house.source_tree import REPOSITORY
 
 def test_the_documents_build_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("furo", reason="the extra docs is not installed")
+    sphinx = f"{sys.executable} -m sphinx -W --keep-going -q -b html".split()
     done = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "-d", str(tmp_path / "trees")]
-        + [str(REPOSITORY / "docs"), str(tmp_path / "html")],
+        [*sphinx, "-d", tmp_path / "trees", REPOSITORY / "docs", tmp_path / "html"],
         capture_output=True,
         text=True,
         check=False,
