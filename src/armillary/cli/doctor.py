@@ -1,6 +1,6 @@
 """`armillary doctor`: what this machine has of what Armillary uses.
 
-In:  nothing. Out: a table of versions, the data root and the browser of the report's tests.
+In:  nothing. Out: a table of versions, the kernel cache, the data root and the browser of the report's tests.
 The first thing to paste into a bug report.
 """
 
@@ -42,9 +42,11 @@ def doctor(*, common: Verbosity = Verbosity()) -> int:
 def examine() -> dict[str, str | None]:
     """Return what was found, by name; None where a thing is not there."""
     from armillary import __version__
+    from armillary.engine._jit import cache_folder
     from armillary.store import data_root
 
     root = data_root()
+    kernels = cache_folder()
     facts: dict[str, str | None] = {
         "armillary": __version__,
         "python": platform.python_version(),
@@ -52,6 +54,7 @@ def examine() -> dict[str, str | None]:
     }
     facts |= {name: _version(name) for name in CORE}
     facts |= {f"{name} (extra {extra})": _version(name) for name, extra in EXTRAS.items()}
+    facts["compiled kernels"] = str(kernels) if kernels.is_dir() else "none yet: the first run compiles them"
     facts["data root"] = None if root is None else str(root.resolve())
     facts["chromium (tests of reports)"] = shutil.which("chromium")
     return facts
