@@ -84,8 +84,11 @@ ALIAS_BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: " + "[" * 100_000, "nested deeper"),
         ("a: " + "{a: " * 100_000, "nested deeper"),
         ("\n".join(" " * depth + "a:" for depth in range(1000)), "nested deeper"),
-        ("x: " + "y" * 1_000_000, "larger than 1 MB"),
-        ("x: [" + "1," * 250_000 + "]", "more than 20000 items"),
+        ("x: " + "y" * 400_000, "larger than 400 kB"),
+        ("x: " + "y " * 190_000, "chip.yaml"),
+        ('x: "' + " y" * 190_000 + '"', "chip.yaml"),
+        ("x: " + "y\u2028" * 130_000, "chip.yaml"),
+        ("x: [" + "1," * 190_000 + "]", "more than 20000 items"),
         ("? " * 50_000, "nested deeper"),
         ("- " * 50_000, "nested deeper"),
         ("a: " + "9" * 100_000, "chip.yaml"),
@@ -95,7 +98,7 @@ ALIAS_BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("%YAML 9.9\n---\na: 1", "chip.yaml"),
         ("a: " + "0x" + "f" * 100_000, "chip.yaml"),
         ("a: 1" + ":59" * 50_000, "chip.yaml"),
-        ("a: |\n" + " \n" * 300_000, "chip.yaml"),
+        ("a: |\n" + " \n" * 190_000, "chip.yaml"),
         ("&a " * 100_000, "chip.yaml"),
     ],
 )
@@ -113,7 +116,7 @@ def test_a_file_that_is_not_text_or_not_there_is_an_input_error(tmp_path: Path) 
     with pytest.raises(InputError, match=r"chip\.yaml:2: is not UTF-8"):
         load_model(path, SmallChip)
     path.write_bytes(b"\n" * 2_000_000)
-    with pytest.raises(InputError, match="larger than 1 MB"):
+    with pytest.raises(InputError, match="larger than 400 kB"):
         load_model(path, SmallChip)
 
 
