@@ -1,0 +1,26 @@
+"""What plugin authors and our own tests run: generators of random input and conformance suites.
+
+In:  random numbers, or the thing to be checked.
+Out: valid inputs full of corner cases; assertions that name the law broken.
+Needs the extra `test` where hypothesis is used. Loaded on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+_HOME = {
+    "Feature": "graphs",
+    "check_model": "models",
+    "random_addition": "graphs",
+    "random_builder": "graphs",
+    "random_graph": "graphs",
+    "task_graphs": "graphs",
+}
+__all__ = ["Feature", "check_model", "random_addition", "random_builder", "random_graph", "task_graphs"]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
