@@ -82,8 +82,8 @@ ALIAS_BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     [
         (ALIAS_BOMB, "chip.yaml:2: an alias"),
         ("a: " + "[" * 100_000, "nested deeper"),
-        ("a: " + "{a: " * 100_000, "nested deeper"),
-        ("\n".join(" " * depth + "a:" for depth in range(1000)), "nested deeper"),
+        ("a: " + "{a: " * 90_000, "nested deeper"),
+        ("\n".join(" " * depth + "a:" for depth in range(800)), "nested deeper"),
         ("x: " + "y" * 400_000, "larger than 400 kB"),
         ("x: " + "y " * 190_000, "chip.yaml"),
         ('x: "' + " y" * 190_000 + '"', "chip.yaml"),
