@@ -66,7 +66,9 @@ def _commands(group: Any, path: str) -> dict[str, dict[str, str]]:
         command = group[name]
         if command.default_command is not None:
             arguments = command.assemble_argument_collection()
-            found[f"{path} {name}"] = {argument.name: _hint(argument.hint) for argument in arguments}
+            found[f"{path} {name}"] = {
+                argument.name: _hint(argument.hint) for argument in arguments if argument.name != "*"
+            }
         found |= _commands(command, f"{path} {name}")
     return found
 
