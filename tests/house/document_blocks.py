@@ -1,7 +1,7 @@
 """The code blocks of a Markdown document, and how they run.
 
 In:  README.md and docs/**/*.md. Out: one `Block` per fenced block of python or console (sh), with its line.
-A block is left out only by a marker on the line before it: `<!-- not executed: WHY -->`.
+A block is left out only by a marker on the line before it: `<!-- not executed: WHY -->` (the reason may be missing).
 Python blocks of one document share their names and run in order; console blocks run each `$ armillary ...` line.
 """
 
@@ -17,7 +17,7 @@ from tests.house.source_tree import REPOSITORY
 
 RUNNABLE = ("python", "console", "sh", "bash")
 _FENCE = re.compile(r"^```\s*\{?(\w*)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
-_MARKER = re.compile(r"<!-- not executed: \S.*-->\s*\Z")
+_MARKER = re.compile(r"<!-- not executed(: \S.*)? -->\s*\Z")
 
 
 @dataclass(frozen=True, slots=True)
