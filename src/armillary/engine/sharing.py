@@ -73,7 +73,7 @@ def _advance(link: npt.NDArray[np.void], now: int) -> None:
     link["since"] = now
 
 
-@njit()
+@njit(inline=True)
 def ps_join(shared: Links, at: int, now: int, flow: int, amount: float, weight: int) -> bool:
     """Let `flow` (an id, at least 0) begin to move `amount` bytes over link `at`; False if there is no room.
 
@@ -103,7 +103,7 @@ def ps_join(shared: Links, at: int, now: int, flow: int, amount: float, weight: 
     return True
 
 
-@njit()
+@njit(inline=True)
 def ps_next(shared: Links, at: int, now: int) -> int:
     """Tick at which the next flow of link `at` ends; NEVER if none moves. Call it after every change at `now`."""
     link = shared.links[at]
@@ -116,7 +116,7 @@ def ps_next(shared: Links, at: int, now: int) -> int:
     return due
 
 
-@njit()
+@njit(inline=True)
 def ps_leave(shared: Links, at: int, now: int) -> int:
     """Take off a flow that has ended by `now` and return its id; -1 when there is none (more). Repeat until -1.
 
@@ -161,7 +161,7 @@ def ps_leave(shared: Links, at: int, now: int) -> int:
     return ended
 
 
-@njit()
+@njit(inline=True)
 def ps_capacity(shared: Links, at: int, now: int, capacity: float) -> None:
     """From `now` on link `at` moves `capacity` bytes per tick (0: stands still). Ask `ps_next` afterwards."""
     link = shared.links[at]

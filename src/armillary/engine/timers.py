@@ -33,7 +33,7 @@ _CAPACITY = int(Reason.CAPACITY)
 _OVERFLOW = int(Reason.OVERFLOW)
 
 
-@njit()
+@njit(inline=True)
 def start(calendar: Calendar, tick: int, order: int, kind: int, payload: int) -> int:
     """Start a timer that calls the handler with (kind, payload) at `tick`, in class `order`; returns its handle.
 
@@ -61,7 +61,7 @@ def start(calendar: Calendar, tick: int, order: int, kind: int, payload: int) ->
     return int(handle)
 
 
-@njit()
+@njit(inline=True)
 def move(calendar: Calendar, handle: int, tick: int) -> bool:
     """Let the timer fire at `tick` instead; False if it has fired or was cancelled."""
     head = calendar.head[0]
@@ -122,7 +122,7 @@ def ticks_up(ticks: float) -> int:
 # What `drive` calls.
 
 
-@njit()
+@njit(inline=True)
 def settle_top(calendar: Calendar) -> None:
     """Drop stale entries off the top of the heap and put back entries whose timers were moved to a later tick."""
     head, heap = calendar.head[0], calendar.heap
@@ -139,7 +139,7 @@ def settle_top(calendar: Calendar) -> None:
             return
 
 
-@njit()
+@njit(inline=True)
 def drop_top(calendar: Calendar) -> None:
     """Take the first entry off the heap."""
     head, heap = calendar.head[0], calendar.heap
@@ -149,7 +149,7 @@ def drop_top(calendar: Calendar) -> None:
         _sift_down(heap, left, heap[left]["tick"], heap[left]["rank"], heap[left]["handle"])
 
 
-@njit()
+@njit(inline=True)
 def release_slot(calendar: Calendar, slot: int) -> None:
     """Free a timer slot; every handle and heap entry of it becomes stale."""
     head, timer = calendar.head[0], calendar.timers[slot]
@@ -159,7 +159,7 @@ def release_slot(calendar: Calendar, slot: int) -> None:
     head["spare"] += 1
 
 
-@njit()
+@njit(inline=True)
 def _rank(head: Any, tick: int, plain: int) -> int:
     """Add to a rank of round 0 the round in which an event made now can be played."""
     if tick != head["now"] or head["order"] < 0:
@@ -170,7 +170,7 @@ def _rank(head: Any, tick: int, plain: int) -> int:
     return plain | (int(head["round"]) + 1) << ROUND_BIT
 
 
-@njit()
+@njit(inline=True)
 def _push(calendar: Calendar, tick: int, rank: int, handle: int) -> None:
     head, heap = calendar.head[0], calendar.heap
     hole = head["pending"]
@@ -188,7 +188,7 @@ def _push(calendar: Calendar, tick: int, rank: int, handle: int) -> None:
     entry["handle"] = handle
 
 
-@njit()
+@njit(inline=True)
 def _sift_down(heap: RecordArray, size: int, tick: int, rank: int, handle: int) -> None:
     """Put an entry in place of the first one of a heap of `size` entries."""
     hole = 0
