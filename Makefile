@@ -6,8 +6,9 @@ VENV    := .venv
 PY      := $(VENV)/bin/python
 PIP     := $(PY) -m pip --disable-pip-version-check -q
 WORKERS ?= 2
-CODE     = $(wildcard src tests bench tools docs/conf.py)
-TYPED    = $(wildcard src/armillary tests bench tools)
+SCRIPTS  = $(patsubst %/,%,$(sort $(dir $(wildcard bench/*.py tools/*.py))))
+CODE     = src tests docs/conf.py $(SCRIPTS)
+TYPED    = src/armillary tests $(SCRIPTS)
 NUDENET := .cache/models/nudenet/320n.onnx
 
 .PHONY: run install test suite lint type test-nightly coverage bench bench-record bench-compare docs snapshot clean
