@@ -1,0 +1,44 @@
+"""The compiler: a network and a chip in, a plan out.
+
+In:  an operator `Graph` and a `Chip`. Out: `Plan`, which `emit` turns into tasks.
+Each pass lives in a file of its name and hands on a frozen value.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from armillary.errors import InputError
+from armillary.hardware import Chip
+from armillary.npu.cache import cache
+from armillary.npu.fold import fold
+from armillary.npu.fuse import fuse
+from armillary.npu.geometry import geometry
+from armillary.npu.place import place
+from armillary.npu.plan import Plan
+from armillary.npu.reside import reside
+from armillary.npu.tile import tile
+from armillary.npu.tiles import cut
+from armillary.workload import Graph
+
+
+def compile_network(graph: Graph, chip: Chip) -> Plan:
+    """Compile `graph` for `chip`.
+
+    Raises:
+        InputError: the graph has no operator to run.
+        InfeasibleError: a layer does not fit the scratchpad at its smallest tiling.
+    """
+    network = fuse(fold(graph), chip)
+    if not network.layers:
+        raise InputError("has no operator to run", where=graph.name)
+    placements = place(network, chip)
+    shapes = geometry(network, placements)
+    residency = reside(network, placements, shapes, chip)
+    caching = cache(placements, shapes, residency, chip)
+    tiling = tile(network, placements, shapes, residency, caching, chip)
+    tiles = cut(placements, shapes, tiling, chip)
+    first_tile, last_tile = np.full(len(shapes), -1, np.int64), np.full(len(shapes), -1, np.int64)
+    first_tile[tiles.layer[tiles.first]] = np.flatnonzero(tiles.first)
+    last_tile[tiles.layer[tiles.last]] = np.flatnonzero(tiles.last)
+    return Plan(chip, network, placements, shapes, residency, caching, tiling, tiles, first_tile, last_tile)

@@ -1,0 +1,69 @@
+"""Cycles, on-chip traffic and energy of tiles, as pure functions of arrays.
+
+In:  tile sizes (shape (tiles,), elements) and a `Chip`.
+Out: cycles of the array or vector engine, bytes read and written in the scratchpad, joules.
+Model: the array takes `granules.reduction` products for `granules.outputs` channels a cycle, one output position after
+the other, and needs `granules.positions` cycles at least to load the weights of a pass; what does not fill a granule
+pays for a whole one. Depthwise layers have nothing to reduce over input channels and run at their own rate.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from armillary.hardware import Chip
+from armillary.npu.geometry import FloatArray, IntArray
+
+
+def array_cycles(
+    positions: IntArray,
+    outputs: IntArray,
+    reduction: IntArray,
+    group_outputs: IntArray,
+    repeats: IntArray,
+    chip: Chip,
+    dtype: str,
+) -> FloatArray:
+    """Cycles of convolutions, gemms and products of matrices on the array.
+
+    Args:
+        positions: output positions, shape (tiles,).
+        outputs: output channels of the tile.
+        reduction: products summed for one output.
+        group_outputs: output channels that share their inputs.
+        repeats: times that the product is done one after the other.
+        chip: granules, lanes, efficiency.
+        dtype: element type.
+
+    cycles = repeats * groups * ceil(reduction / G_r) * ceil(outputs of a group / G_o) * max(positions, G_p) * s / eff,
+    s = G_r * G_o / (lanes of the dtype).
+    """
+    granules = chip.array.granules
+    groups = _ceil(outputs, group_outputs)
+    passes = groups * _ceil(reduction, granules.reduction) * _ceil(np.minimum(outputs, group_outputs), granules.outputs)
+    slowdown = granules.reduction * granules.outputs / chip.array.macs_per_cycle[dtype]
+    return repeats * passes * np.maximum(positions, granules.positions) * slowdown / chip.array.efficiency.value
+
+
+def depthwise_cycles(positions: IntArray, outputs: IntArray, taps: IntArray, chip: Chip, dtype: str) -> FloatArray:
+    """Cycles of depthwise convolutions: whole granules of channels, `taps` products an output, at their own rate."""
+    rates = chip.array.depthwise_macs_per_cycle or chip.array.macs_per_cycle
+    channels = _ceil(outputs, chip.array.granules.outputs) * chip.array.granules.outputs
+    return positions * channels * taps / rates[dtype] / chip.array.efficiency.value
+
+
+def vector_cycles(
+    in_elements: FloatArray, out_elements: FloatArray, taps: IntArray, passes: IntArray, chip: Chip, dtype: str
+) -> FloatArray:
+    """Cycles of the vector engine: it reads every input element, and `taps` of them for each output of a window."""
+    return passes * np.maximum(in_elements, out_elements * taps) / chip.vector.elements_per_cycle[dtype]
+
+
+def array_scratchpad_elements(positions: IntArray, outputs: IntArray, reduction: IntArray, chip: Chip) -> FloatArray:
+    """Elements that the array reads and writes: inputs once a pass over output channels, weights and outputs once."""
+    passes = _ceil(outputs, chip.array.granules.outputs)
+    return (positions * reduction * passes + reduction * outputs + positions * outputs).astype(np.float64)
+
+
+def _ceil(number: IntArray, divisor: IntArray | int) -> IntArray:
+    return -(-number // divisor)

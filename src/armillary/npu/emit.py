@@ -1,0 +1,42 @@
+"""A plan as a task graph for the event engine.
+
+In:  a `Plan`. Out: `Program`: the tasks, and the layer and products of each.
+Queues are declared, tasks created kind by kind, then ordered by edges and given their leases of the scratchpad.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from armillary.engine import GraphBuilder, TaskGraph
+from armillary.npu.geometry import IntArray
+from armillary.npu.leases import hold
+from armillary.npu.order import connect
+from armillary.npu.plan import Plan
+from armillary.npu.queues import declare
+from armillary.npu.tasks import create
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A compiled network as tasks (output of `emit`)."""
+
+    tasks: TaskGraph
+    layer: IntArray  # layer of each task, -1 for inputs and outputs of the network, shape (tasks,)
+
+
+def emit(plan: Plan) -> Program:
+    """Return the tasks of one inference."""
+    build = GraphBuilder()
+    queues = declare(build, plan.chip, plan.caching.bytes)
+    tasks = create(build, plan, queues)
+    connect(build, plan, tasks, queues)
+    hold(build, plan, tasks, queues)
+    graph = build.build()
+    layer = np.full(len(graph), -1, np.int64)
+    for block in (tasks.compute, tasks.weights, tasks.inputs, tasks.stores):
+        layer[block.ids] = plan.tiles.layer[block.at]
+    layer[tasks.host.ids] = tasks.host.at
+    return Program(graph, layer)

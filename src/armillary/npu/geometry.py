@@ -1,0 +1,134 @@
+"""The shape of every layer as columns: what tiling and cost functions need, one row a layer.
+
+In:  a `Network` and its placements.
+Out: `Geometry`, arrays of shape (layers,): rows that can be split, positions a row, products summed, output channels,
+bytes of activations and weights, and the window's reach over input rows.
+A row is a line of the output (all images of the batch below each other), or one leading index of a matrix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+from armillary.npu.fuse import Layer, Network
+from armillary.npu.place import Placement
+from armillary.workload import Graph, OpKind, Window, operator_macs
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+# Passes over the elements that one operator makes: softmax finds the maximum, sums exponentials, divides;
+# a norm finds mean, variance, then scales.
+_PASSES = {OpKind.SOFTMAX: 3, OpKind.NORM: 3}
+_WINDOWED = frozenset({OpKind.CONV, OpKind.DEPTHWISE, OpKind.MAX_POOL, OpKind.AVG_POOL})
+# Channels do not mix: a tile of output channels needs only the same channels of the input.
+_BY_CHANNEL = frozenset(
+    {
+        OpKind.DEPTHWISE, OpKind.MAX_POOL, OpKind.AVG_POOL, OpKind.GLOBAL_POOL, OpKind.ADD, OpKind.MUL, OpKind.ELEMENTWISE,
+        OpKind.ACTIVATION, OpKind.BATCH_NORM, OpKind.QUANTIZE,
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Shapes of all layers; every array has shape (layers,), elements unless the name says bytes."""
+
+    rows: IntArray  # output rows that tiles may split
+    positions: IntArray  # output positions of one row
+    outputs: IntArray  # output channels that tiles may split
+    reduction: IntArray  # products summed for one output (0: not an array operator)
+    group_outputs: IntArray  # output channels that share their inputs (grouped convolutions), else `outputs`
+    widening: IntArray  # array outputs per output channel and position (transposed convolutions: kernel area), else 1
+    repeats: IntArray  # times that the whole product is done one after the other (steps of a recurrent layer), else 1
+    taps: IntArray  # elements that one output of a pool or depthwise reads a channel, else 1
+    passes: IntArray  # passes of the vector engine over its elements
+    macs: IntArray
+    in_elements: IntArray
+    out_elements: IntArray
+    in_bytes: IntArray
+    out_bytes: IntArray
+    weight_bytes: IntArray
+    in_rows: IntArray  # rows of the input that `rows` cover
+    reach: IntArray  # input rows that one output row reads
+    stride: IntArray  # input rows between output rows
+    by_channel: IntArray  # 1 where a tile of output channels needs the same input channels only
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def geometry(network: Network, placements: tuple[Placement, ...]) -> Geometry:
+    """Return the shapes of all layers of `network`."""
+    rows = [_shape(layer, network.graph) for layer in network.layers]
+    columns = zip(*rows, strict=True) if rows else [()] * len(fields(Geometry))
+    return Geometry(*(np.array(column, np.int64) for column in columns))
+
+
+def _shape(layer: Layer, graph: Graph) -> tuple[int, ...]:
+    """Return the fields of `Geometry` for one layer."""
+    op, kind = layer.op, layer.op.kind
+    tensors = graph.tensors
+    out = tensors[layer.outputs[0]].shape
+    ins = [tensors[name] for name in layer.reads]
+    first = ins[0].shape if ins else out
+    rows, positions, outputs = _split(out)
+    reduction, widening, repeats, taps = 0, 1, 1, 1
+    in_rows, reach, stride = rows, 1, 1
+    group_outputs = outputs
+    macs = operator_macs(graph, op)
+    match kind:
+        case OpKind.CONV:
+            weights = tensors[op.inputs[1]].shape
+            reduction, group_outputs = prod(weights[1:]), outputs // op.groups
+        case OpKind.DEPTHWISE:
+            taps = prod(tensors[op.inputs[1]].shape[1:])
+        case OpKind.CONV_TRANSPOSE:
+            weights = tensors[op.inputs[1]].shape
+            rows, positions, _ = _split(first)
+            reduction, widening, in_rows = weights[0], prod(weights[2:]), rows
+        case OpKind.GEMM:
+            reduction = tensors[op.inputs[1]].shape[0]
+        case OpKind.MATMUL:
+            reduction = first[-1]
+        case OpKind.RECURRENT:
+            # ONNX order: data (steps, batch, features), W (directions, gates, features), R (directions, gates, hidden).
+            w, r = (tensors[name].shape for name in op.inputs[1:3])
+            reduction, outputs, repeats = w[-1] + r[-1], w[1], first[0] * w[0]
+            rows, positions, group_outputs, in_rows = 1, first[1], w[1], 1
+        case OpKind.GLOBAL_POOL:
+            taps = max(1, prod(first) // prod(out))
+        case OpKind.MAX_POOL | OpKind.AVG_POOL if op.window is not None:
+            taps = prod(op.window.kernel)
+        case _:
+            pass
+    if kind in _WINDOWED and op.window is not None and len(first) == 4:
+        reach, stride, in_rows = _reach(op.window), op.window.stride[0], first[0] * first[2]
+    by_channel = kind in _BY_CHANNEL and len(out) == 4 and first[:2] == out[:2]
+    if reduction == 0 and not by_channel:
+        outputs = group_outputs = 1
+        positions = max(1, prod(out) // rows)
+    return (
+        rows, positions, outputs, reduction, group_outputs, widening, repeats, taps, _PASSES.get(kind, 1), macs,
+        sum(tensor.elements for tensor in ins), sum(tensors[name].elements for name in layer.outputs),
+        sum(tensor.bytes for tensor in ins), sum(tensors[name].bytes for name in layer.outputs),
+        sum(tensors[name].bytes for name in layer.weights), in_rows, reach, stride, int(by_channel),
+    )  # fmt: skip
+
+
+def _split(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return (rows, positions of a row, channels) of a feature map or matrix."""
+    if len(shape) == 4:
+        batch, channels, height, width = shape
+        return batch * height, width, channels
+    if len(shape) >= 2:
+        return prod(shape[:-1]), 1, shape[-1]
+    return 1, 1, prod(shape)
+
+
+def _reach(window: Window) -> int:
+    return (window.kernel[0] - 1) * window.dilation[0] + 1

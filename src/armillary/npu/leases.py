@@ -1,0 +1,61 @@
+"""Who holds which bytes of the scratchpad, and for how long.
+
+In:  a `Plan`, its `Tasks`. Out: leases in the `GraphBuilder`.
+A loaded tile is held from its load to the last tile that uses it, a stored tile from its computation to the end of its
+store, an activation that stays from its first writer to its last reader. Tiling and residency leave room for all of them,
+so no lease ever has to wait; the pool proves it at every simulated time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from armillary.engine import GraphBuilder
+from armillary.npu.geometry import IntArray
+from armillary.npu.plan import Plan
+from armillary.npu.queues import Queues
+from armillary.npu.tasks import Block, Tasks
+
+
+def hold(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> None:
+    """Add the leases of all tiles and activations to `build`."""
+    tiles, compute = plan.tiles, tasks.compute.ids
+    for block, moved in ((tasks.weights, tiles.weight_bytes), (tasks.inputs, tiles.input_bytes)):
+        users = compute[_last_use(block, plan)]
+        _lease_pairs(build, queues, moved[block.at], block.ids, users)
+    _lease_pairs(build, queues, tiles.output_bytes[tasks.stores.at], compute[tasks.stores.at], tasks.stores.ids)
+    _hold_activations(build, plan, tasks, queues)
+
+
+def _last_use(block: Block, plan: Plan) -> IntArray:
+    """Return the last tile that uses each load: the one before the next load of the same layer, or the layer's last."""
+    layer = plan.tiles.layer[block.at]
+    following = np.append(block.at[1:], -1)
+    same = np.append(layer[1:] == layer[:-1], False) if len(layer) else np.zeros(0, np.bool_)
+    return np.where(same, following - 1, plan.last_tile[layer])
+
+
+def _lease_pairs(build: GraphBuilder, queues: Queues, units: IntArray, first: IntArray, last: IntArray) -> None:
+    leases = [build.lease(queues.scratchpad, size) for size in units.tolist()]
+    build.member(first, leases)
+    build.member(last, leases)
+
+
+def _hold_activations(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> None:
+    network, compute = plan.network, tasks.compute.ids
+    members: dict[str, list[int]] = {}
+    for task, at in zip(tasks.arrivals.ids.tolist(), tasks.arrivals.at.tolist(), strict=True):
+        members[network.inputs[at]] = [task]
+    for index, layer in enumerate(network.layers):
+        first, last = int(plan.first_tile[index]), int(plan.last_tile[index])
+        if first < 0:
+            continue
+        for name in layer.sources:
+            members.setdefault(name, []).append(int(compute[last]))
+        for name in layer.outputs:
+            members[name] = [int(compute[first]), int(compute[last])]
+    residency = plan.residency
+    for name, size, stays in zip(residency.names, residency.bytes.tolist(), residency.resident.tolist(), strict=True):
+        if stays and name in members:
+            held = list(dict.fromkeys(members[name]))
+            build.member(held, build.lease(queues.scratchpad, size))

@@ -1,0 +1,58 @@
+"""Which engine runs each layer; what the chip cannot do goes to the host and cuts the graph.
+
+In:  a `Network` and a `Chip`.
+Out: one `Placement` a layer: array, vector or host, with the reason where it is the host.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from armillary.hardware import Chip
+from armillary.npu.fuse import Layer, Network
+from armillary.workload import Graph, OpKind
+
+# Element types that run as another one of the same width.
+_RUNS_AS = {"uint8": "int8", "bool": "int8"}
+
+
+class Engine(IntEnum):
+    """Where a layer runs."""
+
+    ARRAY = 0
+    VECTOR = 1
+    HOST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The engine of one layer, the element type it computes in, and why the chip refused it ("" if it did not)."""
+
+    engine: Engine
+    dtype: str
+    reason: str = ""
+
+
+def place(network: Network, chip: Chip) -> tuple[Placement, ...]:
+    """Return the placement of each layer, in order."""
+    return tuple(_place_layer(layer, network.graph, chip) for layer in network.layers)
+
+
+def _place_layer(layer: Layer, graph: Graph, chip: Chip) -> Placement:
+    first = layer.reads[0] if layer.reads else layer.outputs[0]
+    given = graph.tensors[layer.outputs[0] if layer.op.kind is OpKind.QUANTIZE else first].dtype
+    dtype = _RUNS_AS.get(given, given)
+    if dtype not in chip.element_types:
+        return Placement(Engine.HOST, dtype, f"{chip.name} computes in {', '.join(chip.element_types)}, not {dtype}")
+    kind = layer.op.kind
+    if kind.value in chip.array.operators:
+        return Placement(Engine.ARRAY, dtype)
+    if kind is OpKind.ACTIVATION:
+        named = layer.op.activation.value if layer.op.activation is not None else "other"
+        if kind.value in chip.vector.operators and named in chip.vector.activations:
+            return Placement(Engine.VECTOR, dtype)
+        return Placement(Engine.HOST, dtype, f"{chip.name} has no {layer.op.source_op or named}")
+    if kind.value in chip.vector.operators:
+        return Placement(Engine.VECTOR, dtype)
+    return Placement(Engine.HOST, dtype, f"{chip.name} has no {layer.op.source_op or kind.value}")

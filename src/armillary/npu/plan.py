@@ -1,0 +1,38 @@
+"""All decisions about one network on one chip, before any task exists.
+
+In:  the outputs of the compile passes. Out: `Plan`, what `emit` turns into tasks and `run` reads figures from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from armillary.hardware import Chip
+from armillary.npu.cache import Caching
+from armillary.npu.fuse import Network
+from armillary.npu.geometry import Geometry, IntArray
+from armillary.npu.place import Engine, Placement
+from armillary.npu.reside import Residency
+from armillary.npu.tile import Tiling
+from armillary.npu.tiles import Tiles
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A network compiled for a chip."""
+
+    chip: Chip
+    network: Network
+    placements: tuple[Placement, ...]
+    shapes: Geometry
+    residency: Residency
+    caching: Caching
+    tiling: Tiling
+    tiles: Tiles
+    first_tile: IntArray  # of each layer, -1 on the host, shape (layers,)
+    last_tile: IntArray
+
+    @property
+    def host_layers(self) -> tuple[int, ...]:
+        """Layers that run on the host."""
+        return tuple(index for index, placement in enumerate(self.placements) if placement.engine == Engine.HOST)

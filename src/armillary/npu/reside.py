@@ -1,0 +1,136 @@
+"""Which activations stay in the scratchpad from the layer that writes them to the last that reads them.
+
+In:  a `Network`, its placements and shapes, a `Chip`.
+Out: `Residency`: lifetimes of all activations, which of them stay, and the bytes that stay at each layer.
+What does not stay lies in the backing memory (DRAM, or the host's memory over its link) and is moved tile by tile.
+Decided in the order of writing: a tensor stays if at every layer of its life there is room for it beside what was decided
+before and the tiles that the layer and its neighbours need to work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from armillary.errors import InfeasibleError
+from armillary.hardware import Chip
+from armillary.npu.fuse import Network
+from armillary.npu.geometry import Geometry, IntArray
+from armillary.npu.place import Engine, Placement
+from armillary.units import MIB
+
+# Shares of the room that double-buffered tiles get: twice 3/8 for what is loaded, twice 1/8 for what is stored.
+LOAD_SHARE = 3 / 8
+STORE_SHARE = 1 / 8
+
+
+@dataclass(frozen=True, slots=True)
+class Residency:
+    """Lifetimes of activations; tensor columns have shape (tensors,), layer columns shape (layers,)."""
+
+    names: tuple[str, ...]
+    bytes: IntArray
+    first: IntArray  # layer that writes it (0 for an input of the network)
+    last: IntArray  # last layer that reads it
+    resident: npt.NDArray[np.bool_]
+    live_bytes: IntArray  # bytes that stay while the layer runs
+    smallest_bytes: IntArray  # room that the layer needs at its smallest tiling
+
+    def stays(self, tensor: str) -> bool:
+        """True if `tensor` stays in the scratchpad."""
+        return bool(self.resident[self.names.index(tensor)])
+
+
+def reside(network: Network, placements: tuple[Placement, ...], shapes: Geometry, chip: Chip) -> Residency:
+    """Decide which activations of `network` stay in the scratchpad of `chip`.
+
+    Raises:
+        InfeasibleError: a layer does not fit at its smallest tiling; names the layer, its largest tensor and the shortfall.
+    """
+    size = int(chip.scratchpad.size.value)
+    on_chip = np.array([placement.engine != Engine.HOST for placement in placements], np.bool_)
+    smallest = np.where(on_chip, smallest_room(shapes), 0)
+    _refuse_what_cannot_fit(network, shapes, smallest, chip)
+    room = neighbourhood(np.maximum(smallest, np.where(on_chip, np.minimum(_working_room(shapes, chip), size // 2), 0)))
+    names, first, last, may_stay = _lifetimes(network, on_chip, chip)
+    sizes = np.array([network.graph.tensors[name].bytes for name in names], np.int64)
+    resident = np.zeros(len(names), np.bool_)
+    live = np.zeros(len(shapes), np.int64)
+    # With a vector engine of its own, two neighbouring layers run at once, so a tensor stays one layer longer.
+    linger = 0 if chip.vector.shares_array else 1
+    for index in np.flatnonzero(may_stay).tolist():
+        span = slice(int(first[index]), int(last[index]) + 1 + linger)
+        if int((live[span] + room[span]).max()) + int(sizes[index]) <= size:
+            live[span] += sizes[index]
+            resident[index] = True
+    return Residency(names, sizes, first, last, resident, live, smallest)
+
+
+def smallest_room(shapes: Geometry) -> IntArray:
+    """Return the bytes that each layer needs with tiles of one row and one channel, everything moved, shape (layers,)."""
+    loads, stores = _tile_bytes(shapes, np.ones(len(shapes), np.int64))
+    return np.ceil(np.maximum(loads / LOAD_SHARE, stores / STORE_SHARE)).astype(np.int64)
+
+
+def neighbourhood(values: IntArray) -> IntArray:
+    """Return the largest of each value and its two neighbours."""
+    padded = np.pad(values, 1)
+    return np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
+
+
+def _working_room(shapes: Geometry, chip: Chip) -> IntArray:
+    """Return the room for tiles of one row and one granule of output channels, which keep the array filled."""
+    loads, stores = _tile_bytes(shapes, np.minimum(shapes.outputs, chip.array.granules.outputs))
+    return np.ceil(np.maximum(loads / LOAD_SHARE, stores / STORE_SHARE)).astype(np.int64)
+
+
+def _tile_bytes(shapes: Geometry, channels: IntArray) -> tuple[IntArray, IntArray]:
+    """Return (bytes loaded, bytes stored) of a tile of one row and `channels` output channels."""
+    share = channels / shapes.outputs
+    rows_read = np.minimum(shapes.reach, shapes.in_rows)
+    inputs = shapes.in_bytes * rows_read / shapes.in_rows * np.where(shapes.by_channel == 1, share, 1.0)
+    loads = np.ceil(inputs) + np.ceil(shapes.weight_bytes * share)
+    return loads.astype(np.int64), np.ceil(shapes.out_bytes * share / shapes.rows).astype(np.int64)
+
+
+def _refuse_what_cannot_fit(network: Network, shapes: Geometry, smallest: IntArray, chip: Chip) -> None:
+    size = int(chip.scratchpad.size.value)
+    if not len(smallest) or int(smallest.max()) <= size:
+        return
+    worst = int(smallest.argmax())
+    layer = network.layers[worst]
+    tensor = max((*layer.reads, *layer.weights, *layer.outputs), key=lambda name: network.graph.tensors[name].bytes)
+    need = int(smallest[worst])
+    raise InfeasibleError(
+        f"layer {layer.name!r} needs {need / MIB:.3g} MiB of scratchpad at its smallest tiling, {chip.name} has "
+        f"{size / MIB:.3g} MiB (short by {(need - size) / MIB:.3g} MiB); its largest tensor is {tensor!r} "
+        f"{network.graph.tensors[tensor].shape}"
+    )
+
+
+def _lifetimes(
+    network: Network, on_chip: npt.NDArray[np.bool_], chip: Chip
+) -> tuple[tuple[str, ...], IntArray, IntArray, npt.NDArray[np.bool_]]:
+    """Return names, first and last layer of all activations, and whether nothing forbids that they stay."""
+    first: dict[str, int] = dict.fromkeys(network.inputs, 0)
+    last: dict[str, int] = dict.fromkeys(network.inputs, 0)
+    # Inputs arrive over the host link; where there is DRAM, they lie there like any other tensor.
+    stays: dict[str, bool] = dict.fromkeys(network.inputs, chip.dram is None)
+    for index, layer in enumerate(network.layers):
+        for name in layer.outputs:
+            first[name] = last[name] = index
+            stays[name] = bool(on_chip[index])
+        for name in layer.sources:
+            last[name] = index
+            stays[name] &= bool(on_chip[index])
+    for name in network.outputs:
+        stays[name] = False
+    names = tuple(first)
+    return (
+        names,
+        np.array([first[name] for name in names], np.int64),
+        np.array([last[name] for name in names], np.int64),
+        np.array([stays[name] for name in names], np.bool_),
+    )

@@ -1,0 +1,226 @@
+"""The tasks of a plan, kind by kind: what each takes, moves and costs.
+
+In:  a `Plan`, a `GraphBuilder` with the chip's resources.
+Out: `Tasks`: one block of tasks a kind, each with the tile or layer it belongs to and its place in program order.
+Order of tile j: loads at 2 (j - 1), that is beside tile j - 1; compute at 2 j; its store at 2 j + 1. A load of what the
+tile just before stores, or the host has just made, comes right after that store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from armillary.engine import GraphBuilder
+from armillary.npu.geometry import FloatArray, IntArray
+from armillary.npu.place import Engine
+from armillary.npu.plan import Plan
+from armillary.npu.queues import Queues
+from armillary.npu.tile import transfer_rate
+from armillary.units import PICOSECOND, to_ticks
+
+FEMTO = 1e15
+_AFTER_STORE, _AFTER_HOST = 1.5, 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Tasks of one kind: ids, the tile (host: layer, arrivals and departures: tensor) of each, and place in order."""
+
+    ids: IntArray
+    at: IntArray
+    key: FloatArray
+
+    def by_tile(self, tiles: int) -> IntArray:
+        """Return the task of each tile, -1 where it has none, shape (tiles,)."""
+        table = np.full(tiles, -1, np.int64)
+        table[self.at] = self.ids
+        return table
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """All tasks of a plan."""
+
+    compute: Block
+    weights: Block
+    inputs: Block
+    stores: Block
+    host: Block
+    arrivals: Block  # inputs of the network over the host link
+    departures: Block  # outputs of the network over the host link, where they lie in DRAM
+
+
+def create(build: GraphBuilder, plan: Plan, queues: Queues) -> Tasks:
+    """Add the tasks of `plan` to `build`, without any edge or lease."""
+    beside = 2.0 * (np.arange(len(plan.tiles)) - 1)
+    late = np.where(_waits_for_neighbour(plan), _AFTER_STORE, 0.0)
+    tiles = plan.tiles
+    return Tasks(
+        compute=_compute(build, plan, queues),
+        weights=_transfers(build, plan, queues, tiles.weight_bytes, beside, "weights"),
+        inputs=_transfers(build, plan, queues, tiles.input_bytes, beside + late, "input"),
+        stores=_transfers(build, plan, queues, tiles.output_bytes, 2.0 * np.arange(len(tiles)) + 1, "output"),
+        host=_host(build, plan, queues),
+        arrivals=_arrivals(build, plan, queues),
+        departures=_departures(build, plan, queues),
+    )
+
+
+def ticks(seconds: FloatArray) -> IntArray:
+    """Return seconds in ticks, rounded up, shape as given."""
+    return np.array([to_ticks(value, PICOSECOND) for value in seconds.tolist()], np.int64)
+
+
+def _compute(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
+    tiles, chip = plan.tiles, plan.chip
+    on_vector = tiles.engine == Engine.VECTOR
+    mac_j = np.array([chip.energy.mac[p.dtype].value if p.engine != Engine.HOST else 0.0 for p in plan.placements])
+    energy_j = (
+        tiles.macs * mac_j[tiles.layer]
+        + tiles.elements * chip.energy.vector_element.value
+        + tiles.scratchpad_bytes * chip.energy.scratchpad.value
+    )
+    duration = ticks(tiles.cycles / chip.clock.value)
+    latency = np.where(tiles.first, to_ticks(chip.control.layer_cost.value, PICOSECOND), 0)
+    ids = np.zeros(len(tiles), np.int64)
+    for chosen, kind, server in ((~on_vector, "array", queues.array), (on_vector, "vector", queues.vector)):
+        at = np.flatnonzero(chosen)
+        ids[at] = build.tasks(
+            len(at),
+            labels=_labels(plan, tiles.layer[at]),
+            kind=kind,
+            duration=duration[at],
+            latency=latency[at],
+            energy_fj=_femtojoules(energy_j[at]),
+        )
+        build.demand(ids[at], server)
+    return Block(ids, np.arange(len(tiles)), 2.0 * np.arange(len(tiles)))
+
+
+def _transfers(
+    build: GraphBuilder, plan: Plan, queues: Queues, moved: IntArray, key: FloatArray, kind: str
+) -> Block:
+    """Add one transfer for each tile with bytes in `moved`; loads go round the loading queues."""
+    chip = plan.chip
+    at = np.flatnonzero(moved)
+    backing = chip.energy.dram if chip.dram is not None else chip.energy.host_link
+    energy_j = moved[at] * (backing.value + chip.energy.scratchpad.value)
+    capped = chip.dram is not None and chip.dram.engine_rate is not None
+    ids = np.array(
+        build.tasks(
+            len(at),
+            labels=_labels(plan, plan.tiles.layer[at]),
+            kind=kind,
+            latency=to_ticks(transfer_rate(chip)[1], PICOSECOND),
+            bytes=moved[at].astype(np.float64),
+            energy_fj=_femtojoules(energy_j),
+            rate_cap=chip.dram.engine_rate.value if capped and chip.dram and chip.dram.engine_rate else np.inf,
+        ),
+        np.int64,
+    )
+    build.cross(ids, queues.backing)
+    build.demand(ids, mover_of(ids, kind, queues))
+    return Block(ids, at, key[at])
+
+
+def mover_of(ids: IntArray, kind: str, queues: Queues) -> IntArray:
+    """Return the queue of each transfer: stores on the last one, loads in turn on the others."""
+    movers = np.array(queues.movers, np.int64)
+    if kind == "output" or len(movers) == 1:
+        return np.full(len(ids), movers[-1])
+    return movers[(ids - ids[0] if len(ids) else ids) % (len(movers) - 1)]
+
+
+def _host(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
+    """Add one task for each layer on the host: its products or its bytes, whichever takes longer."""
+    host, shapes = plan.chip.host, plan.shapes
+    at = np.array(plan.host_layers, np.int64)
+    moved = (shapes.in_bytes + shapes.out_bytes + shapes.weight_bytes)[at]
+    seconds = np.maximum(2.0 * shapes.macs[at] / host.rate.value, moved / host.memory_rate.value)
+    crosses = plan.chip.dram is not None and queues.link >= 0
+    ids = np.array(
+        build.tasks(
+            len(at),
+            labels=_labels(plan, at),
+            kind="host",
+            duration=ticks(seconds),
+            latency=to_ticks(host.call_cost.value, PICOSECOND),
+            bytes=(shapes.in_bytes + shapes.out_bytes)[at].astype(np.float64) if crosses else 0.0,
+        ),
+        np.int64,
+    )
+    build.demand(ids, queues.host)
+    if crosses:
+        build.cross(ids, queues.link)
+    return Block(ids, at, 2.0 * (tiles_before(plan)[at] - 1) + _AFTER_HOST)
+
+
+def _arrivals(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
+    """Add the arrival of inputs over the host link: of those that stay in the scratchpad, or of all where there is DRAM."""
+    names = plan.network.inputs if queues.link >= 0 else ()
+    at = np.array([i for i, name in enumerate(names) if plan.chip.dram is not None or plan.residency.stays(name)], np.int64)
+    return _link_transfers(build, plan, queues, names, at, "arrival", -10.0)
+
+
+def _departures(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
+    names = plan.network.outputs if queues.link >= 0 and plan.chip.dram is not None else ()
+    return _link_transfers(build, plan, queues, names, np.arange(len(names)), "departure", 2.0 * len(plan.tiles) + 10)
+
+
+def _link_transfers(
+    build: GraphBuilder, plan: Plan, queues: Queues, names: tuple[str, ...], at: IntArray, kind: str, key: float
+) -> Block:
+    if not len(at):
+        return Block(at, at, np.zeros(0))
+    chip = plan.chip
+    assert chip.host_link is not None
+    moved = np.array([plan.network.graph.tensors[names[i]].bytes for i in at.tolist()], np.int64)
+    beyond = chip.energy.dram if chip.dram is not None else chip.energy.scratchpad
+    ids = np.array(
+        build.tasks(
+            len(at),
+            labels=[names[i] for i in at.tolist()],
+            kind=kind,
+            latency=to_ticks(chip.host_link.latency.value, PICOSECOND),
+            bytes=moved.astype(np.float64),
+            energy_fj=_femtojoules(moved * (chip.energy.host_link.value + beyond.value)),
+        ),
+        np.int64,
+    )
+    build.cross(ids, queues.link)
+    build.demand(ids, queues.link_queue)
+    return Block(ids, at, np.full(len(at), key))
+
+
+def tiles_before(plan: Plan) -> IntArray:
+    """Return the number of tiles of all layers before each layer, shape (layers,)."""
+    counts = np.where(plan.first_tile < 0, 0, plan.last_tile - plan.first_tile + 1)
+    return np.cumsum(counts) - counts
+
+
+def _waits_for_neighbour(plan: Plan) -> npt.NDArray[np.bool_]:
+    """Mark tiles that begin a layer which reads what the tile just before stores, or what the host has just made."""
+    marked = np.zeros(len(plan.tiles), np.bool_)
+    before = tiles_before(plan)
+    writer = {name: index for index, layer in enumerate(plan.network.layers) for name in layer.outputs}
+    for index, layer in enumerate(plan.network.layers):
+        first = int(plan.first_tile[index])
+        if first < 0:
+            continue
+        writers = [writer[name] for name in layer.sources if name in writer]
+        marked[first] = any(
+            before[w] == first if plan.first_tile[w] < 0 else plan.last_tile[w] == first - 1 for w in writers
+        )
+    return marked
+
+
+def _labels(plan: Plan, layers: IntArray) -> list[str]:
+    names = [layer.name for layer in plan.network.layers]
+    return [names[index] for index in layers.tolist()]
+
+
+def _femtojoules(joules: FloatArray) -> IntArray:
+    return np.rint(joules * FEMTO).astype(np.int64)
