@@ -1,7 +1,8 @@
 """Plotly figures in the house's restrained look, and the step-function chart.
 
-In:  a plotly figure, or step series in base units. Out: `Block`s that hold the figure as data; assets/charts.js draws it once
-plotly's JavaScript (one copy a page) is unpacked, in the colours of the reader's light or dark theme.
+In:  a plotly figure, or step series in base units.
+Out: `Block`s that hold the figure as data; assets/charts.js draws it in the colours of the reader's light or dark theme,
+     once plotly's JavaScript (one copy a page) is unpacked.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from armillary.report.palette import PALETTE
 
 FloatArray = npt.NDArray[np.float64]
 
-# SVG stays quick below this number of points; beyond it a step function is shown by mean and peak of this many bins.
-MAX_STEPS = 3000
+# Up to this many steps each one is drawn; beyond it they would hide each other, so mean and peak of bins are shown.
+MAX_STEPS = 1200
+BINS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,16 @@ def chart(figure: Any, *, label: str, height_px: int = 380, note: str = "") -> B
     data = guard_json(figure.to_json(validate=False, engine="json"))
     caption = f"<figcaption>{escape(note)}</figcaption>" if note else ""
     return Block(
-        f'<figure class="chart" role="img" aria-label="{escape(label)}"><div class="plot" style="height:{height_px}px"></div>'
+        f'<figure class="chart" role="img" aria-label="{escape(label)}">'
+        f'<div class="plot" style="height:{height_px}px"></div>'
         f'<script type="application/json">{data}</script>{caption}</figure>',
         charts=True,
     )
 
 
-def step_chart(series: Sequence[StepSeries], *, unit: str, label: str, limits: Sequence[tuple[str, float]] = ()) -> Block:
+def step_chart(
+    series: Sequence[StepSeries], *, unit: str, label: str, limits: Sequence[tuple[str, float]] = ()
+) -> Block:
     """Return step functions over one time axis, such as power over time.
 
     Args:
@@ -73,20 +78,26 @@ def step_chart(series: Sequence[StepSeries], *, unit: str, label: str, limits: S
         name = chart_text(entry.name)
         if peak is not None:
             thinned += 1
-            figure.add_scatter(
-                x=time_s, y=peak, name=f"{name}, peak", mode="lines", line={"shape": "hv", "width": 0.8, "color": colour}, opacity=0.5,
-                hovertemplate=f"%{{y:.4~s}}{unit}",
-            )  # fmt: skip
+            line = {"shape": "hv", "width": 0.8, "color": colour}
+            figure.add_scatter(x=time_s, y=peak, name=f"{name}, peak", mode="lines", line=line, opacity=0.5)
         figure.add_scatter(
-            x=time_s, y=mean, name=f"{name}, mean" if peak is not None else name, mode="lines", fill="tozeroy" if number == 0 else None,
-            fillcolor=_faint(colour), line={"shape": "hv", "width": 1.4, "color": colour}, hovertemplate=f"%{{y:.4~s}}{unit}",
-        )  # fmt: skip
+            x=time_s,
+            y=mean,
+            name=name if peak is None else f"{name}, mean",
+            mode="lines",
+            line={"shape": "hv", "width": 1.4, "color": colour},
+            fill="tozeroy" if number == 0 else None,
+            fillcolor=_faint(colour),
+        )
+    figure.update_traces(hovertemplate=f"%{{y:.4~s}}{chart_text(unit)}")
     for name, value in limits:
-        figure.add_hline(y=value, line={"dash": "dash", "width": 1.2, "color": PALETTE[3]}, annotation_text=chart_text(name))
+        figure.add_hline(
+            y=value, line={"dash": "dash", "width": 1.2, "color": PALETTE[3]}, annotation_text=chart_text(name)
+        )
     figure.update_layout(hovermode="x unified", showlegend=len(figure.data) > 1)
     figure.update_xaxes(title_text="Time", tickformat="~s", ticksuffix="s", hoverformat=".5~s")
     figure.update_yaxes(title_text=chart_text(label), tickformat="~s", ticksuffix=unit, rangemode="tozero")
-    note = f"Shown by mean and peak of {MAX_STEPS} intervals; the run folder has every step." if thinned else ""
+    note = f"Shown by mean and peak of {BINS} intervals; the run folder has every step." if thinned else ""
     return chart(figure, label=f"{label} over time", height_px=300, note=note)
 
 
@@ -112,7 +123,7 @@ def _drawn(entry: StepSeries) -> tuple[FloatArray, FloatArray, FloatArray | None
         raise InputError("the times of a step function must ascend", where=where)
     if len(entry.time_s) <= MAX_STEPS:
         return np.append(entry.time_s, entry.end_s), np.append(entry.value, entry.value[-1]), None
-    time_s, mean, peak = binned(entry, MAX_STEPS)
+    time_s, mean, peak = binned(entry, BINS)
     return np.append(time_s, entry.end_s), np.append(mean, mean[-1]), np.append(peak, peak[-1])
 
 

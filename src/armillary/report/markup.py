@@ -42,12 +42,12 @@ def escape(text: str) -> str:
 
 
 def chart_text(text: str) -> str:
-    """Return `text` fit for plotly, which reads a few tags and only some entities: `<`, `>` and `&` are escaped, quotes are not."""
+    """Return `text` fit for plotly, which reads tags and some entities: `<`, `>` and `&` are escaped, quotes are not."""
     return _escape(clean(text), quote=False)
 
 
 def slug(text: str) -> str:
-    """Return an element id made of `text`: lower case letters, digits and hyphens ("Power over time" -> "power-over-time")."""
+    """Return an element id made of `text`: "Power over time" -> "power-over-time"."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "section"
 
 
@@ -61,7 +61,7 @@ def script_json(value: Any) -> str:
 
 
 def guard_json(text: str) -> str:
-    """Return the JSON `text` with `<`, `>` and `&` written as escapes, so that it cannot end the element it stands in."""
+    """Return the JSON `text` with `<`, `>` and `&` as escapes, so that it cannot end the element it stands in."""
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

@@ -1,6 +1,7 @@
 """Numbers as a reader wants them: three or four digits, a prefix, a unit; one scale a column.
 
-In:  floats in base units, the unit's symbol. Out: text such as "2.61 ms", "41.2 %", "1 234 567", or "–" where there is no value.
+In:  floats in base units, the unit's symbol.
+Out: text such as "2.61 ms", "41.2 %", "1 234 567", or "–" where there is no value.
 """
 
 from __future__ import annotations
@@ -13,13 +14,30 @@ from armillary.units import format_quantity
 
 NONE = "–"
 # Powers of ten of the SI prefixes, largest first.
-_PREFIXES = (("P", 15), ("T", 12), ("G", 9), ("M", 6), ("k", 3), ("", 0), ("m", -3), ("µ", -6), ("n", -9), ("p", -12), ("f", -15))
+_PREFIXES = (
+    ("P", 15),
+    ("T", 12),
+    ("G", 9),
+    ("M", 6),
+    ("k", 3),
+    ("", 0),
+    ("m", -3),
+    ("µ", -6),
+    ("n", -9),
+    ("p", -12),
+    ("f", -15),
+)
 # Units that take no prefix: shares, counts, and compound ones that read badly with one.
 _PLAIN = frozenset({"", "%", "x", "°C", "K"})
 
 
 def quantity(value: float | None, unit: str) -> str:
-    """Return `value` with three significant digits and an SI prefix; "%" takes a share (0.41 -> "41 %"), "" takes a count."""
+    """Return `value` with three significant digits and an SI prefix.
+
+    Args:
+        value: in base units; a share for "%" (0.41 -> "41 %"), a count for "".
+        unit: symbol without prefix.
+    """
     number, symbol = split_quantity(value, unit)
     return f"{number} {symbol}".rstrip()
 

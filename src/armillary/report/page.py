@@ -15,7 +15,16 @@ from pathlib import Path
 
 from armillary.report.markup import Block, asset, clean, escape, pack, slug
 
-_SCRIPTS = ("base.js", "tables.js", "charts.js", "timeline_model.js", "timeline_draw.js", "timeline_input.js", "timeline.js", "start.js")
+_SCRIPTS = (
+    "base.js",
+    "tables.js",
+    "charts.js",
+    "timeline_model.js",
+    "timeline_draw.js",
+    "timeline_input.js",
+    "timeline.js",
+    "start.js",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,10 @@ class Page:
         charts = any(block.charts for section in self.sections for block in section.blocks)
         plotly = _plotly() if charts else ""
         allowed = " ".join(f"'sha256-{_sha256(code)}'" for code in ([script, plotly] if charts else [script]))
-        policy = f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
+        policy = (
+            f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
+            "img-src data: blob:; base-uri 'none'; form-action 'none'"
+        )
         anchors = _anchors([section.title for section in self.sections])
         packed = f'<script type="application/octet-stream" id="plotly">{_packed_plotly()}</script>' if charts else ""
         return (
@@ -59,7 +71,8 @@ class Page:
             f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             '<meta name="color-scheme" content="light dark">\n<meta name="generator" content="Armillary">\n'
-            f'<title>{escape(self.title)}</title>\n<link rel="icon" href="data:,">\n<style>\n{asset("page.css")}{asset("timeline.css")}</style>\n</head>\n<body>\n'
+            f'<title>{escape(self.title)}</title>\n<link rel="icon" href="data:,">\n'
+            f"<style>\n{asset('page.css')}{asset('timeline.css')}</style>\n</head>\n<body>\n"
             f"{self._header(anchors)}\n<main>\n{self._sections(anchors)}</main>\n{self._footer()}\n"
             f"{packed}\n<script>{script}</script>\n</body>\n</html>\n"
         )
@@ -72,10 +85,15 @@ class Page:
 
     def _header(self, anchors: Sequence[str]) -> str:
         links = "".join(
-            f'<a href="#{anchor}">{escape(section.title)}</a>' for anchor, section in zip(anchors, self.sections, strict=True)
+            f'<a href="#{anchor}">{escape(section.title)}</a>'
+            for anchor, section in zip(anchors, self.sections, strict=True)
         )
         subtitle = f"<p>{escape(self.subtitle)}</p>" if self.subtitle else ""
-        return f'<header><div class="brand">{asset("mark.svg").strip()}Armillary</div><h1>{escape(self.title)}</h1>{subtitle}<nav aria-label="Sections">{links}</nav></header>'
+        return (
+            f'<header><div class="brand">{asset("mark.svg").strip()}Armillary</div>'
+            f"<h1>{escape(self.title)}</h1>{subtitle}"
+            f'<nav aria-label="Sections">{links}</nav></header>'
+        )
 
     def _sections(self, anchors: Sequence[str]) -> str:
         parts = []
@@ -86,8 +104,14 @@ class Page:
         return "".join(parts)
 
     def _footer(self) -> str:
-        again = f"<div><dt>Make it again</dt><dd><code>{escape(self.footer.reproduce)}</code></dd></div>" if self.footer.reproduce else ""
-        facts = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in self.footer.facts.items())
+        again = (
+            f"<div><dt>Make it again</dt><dd><code>{escape(self.footer.reproduce)}</code></dd></div>"
+            if self.footer.reproduce
+            else ""
+        )
+        facts = "".join(
+            f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in self.footer.facts.items()
+        )
         versions = ", ".join(f"{escape(name)} {escape(version)}" for name, version in self.footer.versions.items())
         made = f"<div><dt>Versions</dt><dd>{versions}</dd></div>" if versions else ""
         return f"<footer><dl>{again}{facts}{made}</dl></footer>"

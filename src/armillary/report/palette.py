@@ -1,7 +1,8 @@
 """Eight colours that stay apart for colour-blind readers, on white and on dark ground, and grey for the rest.
 
-In:  nothing. Out: `PALETTE`, `OTHER`. After Okabe and Ito (2008), toned down; tests/report/test_palette.py measures the distances
-as seen with deuteranopia and protanopia.
+In:  nothing. Out: `PALETTE`, `OTHER`.
+After Okabe and Ito (2008), toned down; tests/report/test_palette.py measures the distances as seen with deuteranopia and
+protanopia.
 """
 
 from __future__ import annotations

@@ -56,14 +56,26 @@ def roofline(
     rate = points.operations[shown] / points.time_s[shown]
     top = max(peaks.values())
     ridges = [top / rate_of for rate_of in memories.values()]
-    low = min([*intensity.tolist(), *ridges]) / 3
-    high = max([*intensity.tolist(), *ridges]) * 3
+    low = min([*intensity.tolist(), min(ridges)]) / 3
+    high = max([*intensity.tolist(), min(ridges)]) * 3
     figure = go.Figure(layout={"template": "none"})
     for number, (name, memory) in enumerate(memories.items()):
         ridge = top / memory
-        _roof(figure, [low, min(ridge, high)], [low * memory, min(ridge, high) * memory], f"{name}, {quantity(memory, 'B/s')}", number)
+        _roof(
+            figure,
+            [low, min(ridge, high)],
+            [low * memory, min(ridge, high) * memory],
+            f"{name}, {quantity(memory, 'B/s')}",
+            number,
+        )
     for name, peak in peaks.items():
-        _roof(figure, [peak / max(memories.values()), high], [peak, peak], f"{name}, {quantity(peak, f'{operation}/s')}", None)
+        _roof(
+            figure,
+            [peak / max(memories.values()), high],
+            [peak, peak],
+            f"{name}, {quantity(peak, f'{operation}/s')}",
+            None,
+        )
     share = points.time_s[shown] / max(points.time_s.sum(), np.finfo(float).tiny)
     names = [chart_text(name) for name, keep in zip(points.name, shown, strict=True) if keep]
     bounds = [bound for bound, keep in zip(points.bound, shown, strict=True) if keep]
@@ -71,13 +83,28 @@ def roofline(
         chosen = [index for index, other in enumerate(bounds) if other == bound]
         details = [[names[i], quantity(points.time_s[shown][i], "s"), quantity(share[i], "%")] for i in chosen]
         figure.add_scatter(
-            x=intensity[chosen], y=rate[chosen], mode="markers", name=chart_text(bound), customdata=details,
-            marker={"size": 7 + 30 * np.sqrt(share[chosen]), "color": PALETTE[number % len(PALETTE)], "opacity": 0.8, "line": {"width": 1}},
-            hovertemplate=f"<b>%{{customdata[0]}}</b><br>%{{x:.3~s}}{operation}/B, %{{y:.3~s}}{operation}/s<br>"
+            x=intensity[chosen],
+            y=rate[chosen],
+            mode="markers",
+            name=chart_text(bound),
+            customdata=details,
+            marker={
+                "size": 7 + 30 * np.sqrt(share[chosen]),
+                "color": PALETTE[number % len(PALETTE)],
+                "opacity": 0.8,
+                "line": {"width": 1},
+            },
+            hovertemplate="<b>%{customdata[0]}</b><br>"
+            f"%{{x:.3~s}}{operation}/B, %{{y:.3~s}}{operation}/s<br>"
             f"%{{customdata[1]}}, %{{customdata[2]}} of the time<extra>{chart_text(bound)}</extra>",
-        )  # fmt: skip
-    figure.update_xaxes(type="log", title_text=f"Operational intensity ({operation}/B)", tickformat="~s", dtick=1)
-    figure.update_yaxes(type="log", title_text="Achieved rate", tickformat="~s", ticksuffix=f"{operation}/s", dtick=1)
+        )
+    floor = min([*rate.tolist(), low * max(memories.values())]) / 2
+    figure.update_xaxes(title_text=f"Operational intensity ({operation}/B)", range=[np.log10(low), np.log10(high)])
+    figure.update_yaxes(
+        title_text="Achieved rate", ticksuffix=f"{operation}/s", range=np.log10([floor, top * 2]).tolist()
+    )
+    for update in (figure.update_xaxes, figure.update_yaxes):
+        update(type="log", tickformat="~s", dtick=1)
     left_out = int(len(shown) - shown.sum())
     note = f"{left_out} layers without operations or without bytes are not shown." if left_out else ""
     return chart(figure, label="Roofline of the layers", height_px=420, note=note)
@@ -86,5 +113,10 @@ def roofline(
 def _roof(figure: object, x: list[float], y: list[float], name: str, slope: int | None) -> None:
     dash = "solid" if slope is None else ("dash", "dot", "dashdot", "longdash")[slope % 4]
     figure.add_scatter(  # type: ignore[attr-defined]
-        x=x, y=y, mode="lines", name=chart_text(name), line={"width": 1.5, "color": "#8a929c", "dash": dash}, hoverinfo="name"
+        x=x,
+        y=y,
+        mode="lines",
+        name=chart_text(name),
+        line={"width": 1.5, "color": "#8a929c", "dash": dash},
+        hoverinfo="name",
     )

@@ -20,7 +20,7 @@ Cell = str | float | None
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: text, a number in base units of `unit`, or a share from 0 to 1 drawn as a bar."""
+    """One column: text, a number in base units of `unit`, or a share from 0 to 1 with a bar (the largest one is full)."""
 
     label: str
     unit: str = ""
@@ -50,7 +50,9 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, caption:
     """
     for index, row in enumerate(rows):
         if len(row) != len(columns):
-            raise InputError(f"row {index} has {len(row)} values for {len(columns)} columns", where=f"table {caption!r}")
+            raise InputError(
+                f"row {index} has {len(row)} values for {len(columns)} columns", where=f"table {caption!r}"
+            )
     heads, cells = [], []
     for number, column in enumerate(columns):
         label, texts = _column(column, [row[number] for row in rows])
@@ -59,7 +61,8 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, caption:
     lines = "".join(f"<tr>{''.join(line)}</tr>" for line in zip(*cells, strict=True))
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     return Block(
-        f'<div class="table" tabindex="0"><table>{title}<thead><tr>{"".join(heads)}</tr></thead><tbody>{lines}</tbody></table></div>'
+        f'<div class="table" tabindex="0"><table>{title}<thead><tr>{"".join(heads)}</tr></thead>'
+        f"<tbody>{lines}</tbody></table></div>"
     )
 
 
@@ -79,11 +82,13 @@ def share_bar(parts: Sequence[tuple[str, float]]) -> Block:
     drawn = [(label, share, PALETTE[index % len(PALETTE)]) for index, (label, share) in enumerate(parts) if share > 0]
     total = max(1.0, sum(share for _, share, _ in drawn))
     pieces = "".join(
-        f'<span style="width:{100 * share / total:.3f}%;background:{colour}" title="{escape(label)}: {quantity(share, "%")}"></span>'
+        f'<span style="width:{100 * share / total:.3f}%;background:{colour}" '
+        f'title="{escape(label)}: {quantity(share, "%")}"></span>'
         for label, share, colour in drawn
     )
     keys = "".join(
-        f'<li><i style="background:{colour}"></i>{escape(label)} <b>{quantity(share, "%")}</b></li>' for label, share, colour in drawn
+        f'<li><i style="background:{colour}"></i>{escape(label)} <b>{quantity(share, "%")}</b></li>'
+        for label, share, colour in drawn
     )
     return Block(f'<div class="shares">{pieces}</div><ul class="keys">{keys}</ul>')
 
@@ -93,10 +98,13 @@ def _column(column: Column, values: Sequence[Cell]) -> tuple[str, list[str]]:
         return _head(column.label, "text"), [f'<td class="text">{_text(value)}</td>' for value in values]
     numbers = [_number(value, column) for value in values]
     if column.show == "share":
-        return _head(column.label, "number"), [_share(value) for value in numbers]
+        largest = max((value for value in numbers if value is not None and math.isfinite(value)), default=1.0)
+        return _head(column.label, "number"), [_share(value, largest) for value in numbers]
     scale = column_scale(numbers, column.unit)
     label = f"{column.label} ({scale.unit})" if scale.unit else column.label
-    return _head(label, "number"), [f'<td data-value="{_sort_key(value)}">{scale.cell(value)}</td>' for value in numbers]
+    return _head(label, "number"), [
+        f'<td data-value="{_sort_key(value)}">{scale.cell(value)}</td>' for value in numbers
+    ]
 
 
 def _head(label: str, order: str) -> str:
@@ -105,7 +113,9 @@ def _head(label: str, order: str) -> str:
 
 def _number(value: Cell, column: Column) -> float | None:
     if isinstance(value, str):
-        raise InputError(f"column {column.label!r} shows numbers, not {clean(value)[:40]!r}", hint='declare it with show="text"')
+        raise InputError(
+            f"column {column.label!r} shows numbers, not {clean(value)[:40]!r}", hint='declare it with show="text"'
+        )
     return value
 
 
@@ -117,11 +127,11 @@ def _sort_key(value: float | None) -> str:
     return "" if value is None or not math.isfinite(value) else f"{value:.17g}"
 
 
-def _share(value: float | None) -> str:
+def _share(value: float | None, largest: float) -> str:
     if value is None or not math.isfinite(value):
         return f'<td data-value="">{NONE}</td>'
-    width = 100 * min(1.0, max(0.0, value))
+    width = 100 * max(0.0, value) / largest if largest > 0 else 0.0
     return (
         f'<td class="share" data-value="{value:.17g}"><span class="bar"><i style="width:{width:.2f}%"></i></span>'
-        f"{100 * value:.1f}\u202f%</td>"
+        f"<span>{100 * value:.1f}\u202f%</span></td>"
     )

@@ -28,7 +28,9 @@ def tiles(entries: Sequence[Tile]) -> Block:
 
 
 def _tile(entry: Tile) -> str:
-    number, unit = (entry.value, entry.unit) if isinstance(entry.value, str) else split_quantity(entry.value, entry.unit)
+    number, unit = (
+        (entry.value, entry.unit) if isinstance(entry.value, str) else split_quantity(entry.value, entry.unit)
+    )
     note = f'<div class="tile-note">{escape(entry.note)}</div>' if entry.note else ""
     symbol = f' <span class="tile-unit">{escape(unit)}</span>' if unit else ""
     return (
@@ -55,4 +57,6 @@ def trust_box(
     if improve:
         facts.append(("What would improve it", improve))
     listed = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in facts)
-    return Block(f'<aside class="trust {"inside" if inside else "outside"}"><h3>{verdict}</h3><dl>{listed}</dl></aside>')
+    return Block(
+        f'<aside class="trust {"inside" if inside else "outside"}"><h3>{verdict}</h3><dl>{listed}</dl></aside>'
+    )

@@ -1,8 +1,8 @@
 """The timeline view: lanes of tasks and strips of counters that zoom, as one packed block of columns.
 
 In:  `TimelineColumns`: plain columns, one entry a task, and counters as step functions.
-Out: a `Block` that assets/timeline_*.js draws on a canvas. Tasks are sorted by row and start here, so that the browser only searches.
-Tasks that overlap in one lane (a server of several units) get rows of their own, first fit.
+Out: a `Block` that assets/timeline_*.js draws on a canvas.
+Tasks are sorted by row and start here, so that the browser only searches. Tasks that overlap in one lane (a server of several units) get rows of their own, first fit.
 """
 
 from __future__ import annotations
@@ -152,7 +152,10 @@ def _packed(columns: TimelineColumns) -> str:
 
 
 def _header(columns: TimelineColumns) -> dict[str, Any]:
-    ends = [float(columns.end_s.max(initial=0.0)), *(float(counter.time_s[-1]) for counter in columns.counters if len(counter.time_s))]
+    ends = [
+        float(columns.end_s.max(initial=0.0)),
+        *(float(counter.time_s[-1]) for counter in columns.counters if len(counter.time_s)),
+    ]
     return {
         "lanes": [clean(name) for name in columns.lanes],
         "names": [clean(name) for name in columns.names],
@@ -174,7 +177,7 @@ def _colours(columns: TimelineColumns) -> list[str]:
 
 
 def _with_header(header: dict[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """Lay out: length of the header (u4), header (JSON), then each array at a multiple of 8 bytes from the end of the header."""
+    """Lay out: length of the header (u4), header (JSON), then each array at a multiple of 8 bytes after the header."""
     layout, body = {}, bytearray()
     for name, array in arrays.items():
         body.extend(b"\0" * (-len(body) % 8))
@@ -206,7 +209,9 @@ def _check(columns: TimelineColumns) -> None:
         raise InputError("every task needs a finite start and an end that is not before it", where="timeline view")
     for kind, colour in columns.kind_colours.items():
         if not re.fullmatch("#[0-9a-f]{6}", colour):
-            raise InputError(f"colour {clean(colour)[:20]!r} of kind {clean(kind)!r} is not one", hint='write for example "#2f6fb3"')
+            raise InputError(
+                f"colour {clean(colour)[:20]!r} of kind {clean(kind)!r} is not one", hint='write for example "#2f6fb3"'
+            )
     for counter in columns.counters:
         if len(counter.time_s) != len(counter.value) or bool(np.any(np.diff(counter.time_s) < 0)):
             raise InputError("times must ascend and have one value each", where=f"counter {clean(counter.name)!r}")

@@ -34,7 +34,7 @@ function viewOf(host, model) {
     detail: make("p", { class: "hint" }, KEYS_TEXT),
     t0: model.span[0], t1: model.span[1] > model.span[0] ? model.span[1] : model.span[0] + 1e-12,
     narrowest: Math.max(1e-14, (model.span[1] - model.span[0]) * 1e-9),
-    scroll: 0, pointer: null, brush: null, chain: [], overview: sums, overviewTop: Math.max(...tops, 1e-9),
+    scroll: 0, pointer: null, brush: null, chain: [], joined: [], overview: sums, overviewTop: Math.max(...tops, 1e-9),
   };
   model.span[1] = view.t1;
   view.paint = () => {

@@ -1,8 +1,9 @@
-// Painting the timeline. Tasks of at least WHOLE pixels are drawn each; thinner ones add up, bin by bin, to bars whose height is
-// the busy share of the bin, stacked by kind: the same area means the same time at every zoom.
+// Painting the timeline. Tasks of at least WHOLE pixels, or of ALONE with room around them, are drawn each; thinner ones add up, bin by
+// bin, to bars whose height is the busy share of the bin, stacked by kind: the same area means the same time at every zoom.
 
 const BIN = 2; // CSS pixels
 const WHOLE = 3;
+const ALONE = 1;
 const OVERVIEW = { y: 0, height: 34 };
 const AXIS = { y: 40, height: 20 };
 const LANES_TOP = 66;
@@ -142,8 +143,13 @@ function drawLane(view, name, lane) {
   context.fillStyle = theme.lane;
   context.fillRect(layout.gutter, y, layout.plot, place.height);
   const { first, rows } = model.laneRows[lane];
+  view.joined[lane] = rows > 1 && isThin(view, first, rows);
   let busy = 0;
-  for (let row = 0; row < rows; row++) busy += drawRow(view, first + row, y + row * place.row, place.row - (rows > 1 && place.row > 4 ? 1 : 0));
+  for (let row = 0; row < rows; row++) {
+    if (view.joined[lane]) busy += binRow(view, first + row, 0, 1 / rows, 0);
+    else busy += drawRow(view, first + row, y + row * place.row, place.row - (rows > 1 && place.row > 4 ? 1 : 0));
+  }
+  if (view.joined[lane]) drawBins(view, layout.gutter, y, place.height);
   if (!layout.narrow && place.height < 10) return;
   const share = percent(busy / rows / (view.t1 - view.t0));
   const middle = layout.narrow ? y - 8 : y + place.height / 2;
@@ -152,35 +158,53 @@ function drawLane(view, name, lane) {
   write(view, shortened(context, name, end - 44, theme, 12), 0, middle, { weight: 500 });
 }
 
+/** Whether the tasks of several rows are so thin that one bar for the lane says more than a hairline a row. */
+function isThin(view, first, rows) {
+  const { model, t0, t1, layout } = view;
+  let tasks = 0;
+  for (let row = first; row < first + rows; row++) tasks += firstAfter(model.start, t1, model.offset[row], model.offset[row + 1]) - firstTask(model, row, t0);
+  return tasks > (layout.plot / (2 * WHOLE)) * Math.sqrt(rows);
+}
+
 /** Paint one row; gives its busy seconds inside the window. */
 function drawRow(view, row, y, height) {
-  const { context, layout, theme, model, t0, t1, sums } = view;
+  const busy = binRow(view, row, y, 1, height);
+  drawBins(view, view.layout.gutter, y, height);
+  return busy;
+}
+
+/** Walk one row: draw the tasks that are wide enough at `height` (if it is given), add the others to the bins by `weight`. */
+function binRow(view, row, y, weight, height) {
+  const { layout, theme, model, t0, t1 } = view;
   const { start, end, kind, lit, name, names } = model;
   const perSecond = layout.plot / (t1 - t0);
-  const kinds = theme.colours.length;
-  const left = layout.gutter;
   let busy = 0;
-  let binned = false;
   for (let i = Math.max(model.offset[row], firstTask(model, row, t0) - 1); i < model.offset[row + 1] && start[i] <= t1; i++) {
     const x0 = Math.max(0, (start[i] - t0) * perSecond);
     const x1 = Math.min(layout.plot, (end[i] - t0) * perSecond);
     if (x1 < 0 || x1 < x0) continue;
     busy += x1 - x0;
-    const colour = lit[i] ? kind[i] : kinds - 1;
-    if (x1 - x0 >= WHOLE) {
-      drawTask(view, left + x0, y, x1 - x0, height, colour, names[name[i]]);
-      continue;
-    }
-    binned = true;
-    const bin = Math.floor(x0 / BIN);
-    const border = (bin + 1) * BIN;
-    // A task without length still leaves a trace of its kind.
-    sums[bin * kinds + colour] += Math.max(Math.min(x1, border) - x0, 0.02) / BIN;
-    if (x1 > border) sums[(bin + 1) * kinds + colour] += Math.min(x1 - border, BIN) / BIN;
-    if (x1 > border + BIN) sums[(bin + 2) * kinds + colour] += (x1 - border - BIN) / BIN;
+    const colour = lit[i] ? kind[i] : theme.colours.length - 1;
+    const whole = height && (x1 - x0 >= WHOLE || (x1 - x0 >= ALONE && isAlone(model, row, i, BIN / perSecond)));
+    if (whole) drawTask(view, layout.gutter + x0, y, x1 - x0, height, colour, names[name[i]]);
+    else addToBins(view, x0, x1, colour, weight);
   }
-  if (binned) drawBins(view, left, y, height);
   return busy / perSecond;
+}
+
+function addToBins({ sums, theme }, x0, x1, colour, weight) {
+  const kinds = theme.colours.length;
+  for (let bin = Math.floor(x0 / BIN); bin * BIN <= x1; bin++) {
+    // A task without length still leaves a trace of its kind.
+    const inside = Math.max(Math.min(x1, (bin + 1) * BIN) - Math.max(x0, bin * BIN), 0.01);
+    sums[bin * kinds + colour] += (inside / BIN) * weight;
+  }
+}
+
+/** Whether no neighbour in the row comes nearer than `gap` seconds. */
+function isAlone(model, row, i, gap) {
+  const { start, end, offset } = model;
+  return (i === offset[row] || start[i] - end[i - 1] >= gap) && (i + 1 === offset[row + 1] || start[i + 1] - end[i] >= gap);
 }
 
 function drawTask(view, x, y, width, height, colour, name) {
@@ -236,6 +260,7 @@ function drawChain(view) {
     const [from, to] = [placeOf(view, cause), placeOf(view, task)];
     const [x0, y0] = [xOf(view, model.end[cause]), from.y + from.height / 2];
     const [x1, y1] = [xOf(view, model.start[task]), to.y + to.height / 2];
+    if (from.y === to.y) continue; // the bars of one row already join
     const bend = Math.max(8, Math.min(60, (x1 - x0) / 2));
     context.moveTo(x0, y0);
     context.bezierCurveTo(x0 + bend, y0, x1 - bend, y1, x1, y1);
@@ -288,6 +313,7 @@ function drawCounter(view, counter, place) {
     mean[pixel ? "lineTo" : "moveTo"](layout.gutter + pixel, y);
     peak.lineTo(layout.gutter + pixel, yAt(most));
   }
+  mean.lineTo(layout.width, yAt(Math.max(0, step < 0 ? 0 : counter.value[step])));
   const area = new Path2D(mean);
   for (const path of [area, peak]) {
     path.lineTo(layout.width, bottom);
@@ -370,7 +396,7 @@ function write(view, text, x, y, { colour = view.theme.text, size = 12, weight =
 
 /** `text` cut with an ellipsis so that it is at most `width` pixels wide. */
 function shortened(context, text, width, theme, size) {
-  const fits = Math.floor(width / (size * 0.52)); // most letters that could fit; spares measuring long names
+  const fits = Math.floor(width / (size * 0.42)); // most letters that could fit; spares measuring long names
   let short = text.length > fits ? `${text.slice(0, Math.max(0, fits - 1))}…` : text;
   context.font = `400 ${size}px ${theme.font}`;
   while (short.length > 1 && context.measureText(short).width > width) short = `${short.slice(0, -2)}…`;

@@ -39,33 +39,34 @@ function select(view, task) {
   view.redraw();
 }
 
-/** What lies under a point: {task}, {row, found} for many thin tasks, or null. */
+/** What lies under a point: {task}, {lane, rows, found, seconds} for many thin tasks, or null. */
 function under(view, x, y) {
   const { layout, model } = view;
   const inside = y - LANES_TOP + view.scroll;
   if (x < layout.gutter || y < LANES_TOP || y > LANES_TOP + layout.lanesHeight) return null;
   const lane = layout.lanes.findIndex((place) => inside >= place.y && inside < place.y + place.height);
   if (lane < 0) return null;
-  const { first, rows } = model.laneRows[lane];
-  const row = first + Math.min(rows - 1, Math.floor((inside - layout.lanes[lane].y) / layout.lanes[lane].row));
-  const exact = tasksIn(model, row, timeAt(view, x), timeAt(view, x));
-  const near = tasksIn(model, row, timeAt(view, x - BIN), timeAt(view, x + BIN));
+  const whole = model.laneRows[lane];
+  const within = Math.min(whole.rows - 1, Math.floor((inside - layout.lanes[lane].y) / layout.lanes[lane].row));
+  const { first, rows } = view.joined[lane] ? whole : { first: whole.first + within, rows: 1 };
+  const exact = tasksIn(model, first, rows, timeAt(view, x), timeAt(view, x));
+  const near = tasksIn(model, first, rows, timeAt(view, x - BIN), timeAt(view, x + BIN));
   const task = exact.longest >= 0 ? exact.longest : near.longest;
   if (task < 0) return null;
   const pixels = ((model.end[task] - model.start[task]) / (view.t1 - view.t0)) * layout.plot;
-  return pixels >= WHOLE || near.count === 1 ? { task } : { row, found: near, seconds: (2 * BIN * (view.t1 - view.t0)) / layout.plot };
+  return pixels >= WHOLE || near.count === 1 ? { task } : { lane, found: near, rows, seconds: (2 * BIN * (view.t1 - view.t0)) / layout.plot };
 }
 
 function tooltipLines(view, hit) {
   const { model } = view;
   if (hit.task === undefined) {
-    const { found, row, seconds } = hit;
+    const { found, lane, rows, seconds } = hit;
+    const share = (busy) => percent(Math.min(1, busy / seconds / rows));
     const kinds = [...found.byKind].sort((a, b) => b[1] - a[1]).slice(0, 4);
     return {
       title: `${found.count} tasks within ${quantity(seconds, "s")}`,
       kind: null,
-      facts: [["Lane", model.lanes[model.lane[row]]], ["Busy", percent(Math.min(1, found.busy / seconds))],
-        ...kinds.map(([kind, busy]) => [model.kinds[kind] || "task", percent(Math.min(1, busy / seconds))]),
+      facts: [["Lane", model.lanes[lane]], ["Busy", share(found.busy)], ...kinds.map(([kind, busy]) => [model.kinds[kind] || "task", share(busy)]),
         ["Longest", model.names[model.name[found.longest]]]],
     };
   }

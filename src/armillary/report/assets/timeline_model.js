@@ -64,9 +64,14 @@ function firstTask(model, row, time) {
   return firstAfter(model.end, time, model.offset[row], model.offset[row + 1]);
 }
 
-/** Tasks of a row that touch [from, to]: how many, the longest, busy seconds inside the window and seconds by kind. */
-function tasksIn(model, row, from, to) {
+/** Tasks of some rows that touch [from, to]: how many, the longest, busy seconds inside the window and seconds by kind. */
+function tasksIn(model, first, rows, from, to) {
   const found = { count: 0, longest: -1, busy: 0, byKind: new Map() };
+  for (let row = first; row < first + rows; row++) addTasks(model, row, from, to, found);
+  return found;
+}
+
+function addTasks(model, row, from, to, found) {
   for (let i = Math.max(model.offset[row], firstTask(model, row, from) - 1); i < model.offset[row + 1] && model.start[i] <= to; i++) {
     if (model.end[i] < from) continue;
     const inside = Math.max(0, Math.min(to, model.end[i]) - Math.max(from, model.start[i]));
@@ -75,7 +80,6 @@ function tasksIn(model, row, from, to) {
     found.byKind.set(model.kind[i], (found.byKind.get(model.kind[i]) ?? 0) + inside);
     if (found.longest < 0 || model.end[i] - model.start[i] > model.end[found.longest] - model.start[found.longest]) found.longest = i;
   }
-  return found;
 }
 
 /** The chain of causes that led to `task`, itself first. */
