@@ -31,7 +31,8 @@ def test_every_import_of_the_package_is_declared() -> None:
     extras = [requirement for extra in project()["optional-dependencies"].values() for requirement in extra]
     core = {MODULE_OF.get(name, name) for name in names(project()["dependencies"])}
     known = core | {MODULE_OF.get(name, name).replace("-", "_") for name in names(extras)}
-    own = {"armillary", *sys.stdlib_module_names, "llvmlite"}  # llvmlite is numba's own backend
+    backends = {"llvmlite", "pydantic_core"}  # of numba and pydantic, whose versions they follow
+    own = {"armillary", *sys.stdlib_module_names, *backends}
     found = {
         f"{source.place(entry.line)}: {entry.module}"
         for source in sources()
@@ -48,9 +49,7 @@ def test_what_the_tests_install_is_pinned_and_nothing_is_capped() -> None:
     pinned = {name.replace("_", "-") for name in constraints()}
     assert {name.replace("_", "-") for name in names(declared)} <= pinned
     everything = declared + [item for extra in project()["optional-dependencies"].values() for item in extra]
-    assert [
-        requirement for requirement in everything if re.search(r"[<=~!]=?[\d.]|<", requirement.replace(">=", ""))
-    ] == []
+    assert [requirement for requirement in everything if re.search("[<=~!]", requirement.replace(">=", ""))] == []
 
 
 def test_the_version_stands_in_one_place() -> None:
