@@ -18,7 +18,7 @@ from armillary.workload.graph import Activation, Graph, Operator, OpKind, Tensor
 Padding = int | str  # elements on every side, or "same" (output = ceil(input / stride), the odd pad at the end)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Network:
     """A graph under construction: tensors and operators in the order in which they were asked for."""
 

@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Final, Protocol
 
-from armillary.errors import InputError, unknown_name
+from armillary.errors import InputError, canonical_name, unknown_name
 from armillary.workload import zoo
 from armillary.workload.graph import Graph
 
@@ -59,7 +59,7 @@ def load_model(
     importers = _importers()
     if suffix in importers:
         if not path.is_file():
-            raise InputError("no such file", where=str(name_or_path))
+            raise _unreadable(name_or_path, importers)
         if resolution is not None or batch != 1:
             raise InputError(
                 "resolution and batch are for networks of the zoo",
@@ -68,7 +68,7 @@ def load_model(
             )
         importer: Importer = importers[suffix].load()
         return importer(path, shapes=shapes, dtype=dtype)
-    if path.exists() or suffix or len(path.parts) > 1:
+    if canonical_name(str(name_or_path)) not in {canonical_name(name) for name in zoo.names()}:
         raise _unreadable(name_or_path, importers)
     if shapes:
         raise InputError(
@@ -86,15 +86,13 @@ def _importers() -> dict[str, EntryPoint]:
 def _unreadable(name_or_path: str | Path, importers: Mapping[str, EntryPoint]) -> InputError:
     """Return the error for something that is neither a known name nor a readable file."""
     known = ", ".join(sorted(importers))
-    path = Path(name_or_path)
-    if path.is_dir():
+    text, path = str(name_or_path), Path(name_or_path)
+    if text and path.is_dir():
+        return InputError("is a folder, not a model file", where=text, hint=f"a model file ends in {known}")
+    if path.suffix.lower() in importers:
+        return InputError("no such file", where=text)
+    if path.is_file():
         return InputError(
-            "is a folder, not a model file", where=str(name_or_path), hint=f"a model file ends in {known}"
+            f"no importer reads {path.suffix or 'files without a suffix'}", where=text, hint=f"known: {known}"
         )
-    if path.exists():
-        return InputError(
-            f"no importer reads {path.suffix or 'files without a suffix'}",
-            where=str(name_or_path),
-            hint=f"known: {known}",
-        )
-    return unknown_name("model", str(name_or_path), zoo.names())
+    return unknown_name("model", text, zoo.names())

@@ -7,6 +7,7 @@ that carry other than what they declare, external data outside the model's folde
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Final
@@ -29,6 +30,22 @@ _TYPED_BYTES: Final[dict[int, float]] = {
     TensorProto.COMPLEX64: 8,
     TensorProto.COMPLEX128: 16,
 }
+
+
+def printable(name: str) -> str:
+    """Return a name as the user would type it, quoted only where it cannot be typed."""
+    return name if name.isprintable() and len(name) <= 80 else shown(name)
+
+
+def check_names(model: ModelProto, where: str) -> None:
+    """Refuse a model with a name that is not UTF-8: protobuf hands such names on as bytes.
+
+    Raises:
+        InputError: quotes the name.
+    """
+    for name in _names(model):
+        if isinstance(name, bytes):
+            raise InputError(f"holds a name that is not UTF-8: {name[:40]!r}", where=where)
 
 
 def check_model(model: ModelProto, where: str) -> None:
@@ -71,7 +88,7 @@ def check_tensor(tensor: TensorProto, what: str, where: str) -> None:
     if declared > MAX_TENSOR_BYTES:
         raise InputError(f"{what} declares {declared:,} bytes, more than 64 GiB", where=where)
     external = {entry.key: entry.value for entry in tensor.external_data}
-    raw, typed = (int(external.get(key, "0")) for key in (ELIDED_RAW, ELIDED_TYPED))
+    raw, typed = (_elided(external.get(key, "0")) for key in (ELIDED_RAW, ELIDED_TYPED))
     if tensor.data_location == TensorProto.EXTERNAL and not raw and not typed:
         _check_location(external.get("location", ""), what, where)
         return
@@ -96,6 +113,32 @@ def shown(name: str) -> str:
     return repr(name if len(name) <= 80 else f"{name[:77]}...")
 
 
+def _names(model: ModelProto) -> Iterator[object]:
+    """Yield every string that later stages read."""
+    graph: GraphProto = model.graph
+    for opset in model.opset_import:
+        yield opset.domain
+    for function in model.functions:
+        yield function.name
+    for info in (*graph.input, *graph.output, *graph.value_info):
+        yield info.name
+        yield from (dim.dim_param for dim in info.type.tensor_type.shape.dim)
+    for tensor in (*graph.initializer, *(sparse.values for sparse in graph.sparse_initializer)):
+        yield from _tensor_names(tensor)
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        for attribute in node.attribute:
+            yield attribute.name
+            for tensor in (attribute.t, *attribute.tensors):
+                yield from _tensor_names(tensor)
+
+
+def _tensor_names(tensor: TensorProto) -> Iterator[object]:
+    yield tensor.name
+    for entry in tensor.external_data:
+        yield from (entry.key, entry.value)
+
+
 def _check_node(node: NodeProto, name: str, where: str) -> None:
     if node.op_type in _CONTROL_FLOW:
         raise InputError(
@@ -112,6 +155,11 @@ def _check_node(node: NodeProto, name: str, where: str) -> None:
             raise InputError(f"node {shown(name)} ({shown(node.op_type)}) holds a nested graph", where=where)
         for tensor in (*((attribute.t,) if attribute.HasField("t") else ()), *attribute.tensors):
             check_tensor(tensor, f"attribute {shown(attribute.name)} of node {shown(name)}", where)
+
+
+def _elided(text: str) -> int:
+    """Return the size that the skeleton reader noted; a file that imitates the note gains nothing by it."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else 0
 
 
 def _check_location(location: str, what: str, where: str) -> None:

@@ -24,6 +24,7 @@ from onnx import (
     TensorProto,
     TypeProto,
     ValueInfoProto,
+    checker,
     defs,
     helper,
     numpy_helper,
@@ -31,14 +32,14 @@ from onnx import (
 )
 
 from armillary.errors import InputError, unknown_name
-from armillary.workload.onnx_reader.checks import MAX_TENSOR_BYTES, node_name, shown
+from armillary.workload.onnx_reader.checks import MAX_TENSOR_BYTES, node_name, printable, shown
 from armillary.workload.onnx_reader.elements import element
 from armillary.workload.onnx_reader.values import MAX_ELEMENTS, Value, constant_value, evaluate, tensor_value
 
 STANDARD_DOMAINS: Final = ("", "ai.onnx")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Tensors:
     """What is known of the tensors of one model."""
 
@@ -77,7 +78,7 @@ def infer(model: ModelProto, shapes: Mapping[str, tuple[int, ...]], where: str) 
         _add_constant(tensors, sparse.values.name, sparse.values.data_type, list(sparse.dims))
     _add_inputs(tensors, model.graph.input, shapes)
     declared = {info.name: info.type for info in (*model.graph.value_info, *model.graph.output)}
-    tensors.nodes = _in_order(model.graph.node, set(tensors.types), where)
+    tensors.nodes.extend(_in_order(model.graph.node, set(tensors.types), where))
     for name, node in tensors.nodes:
         _infer_node(tensors, name, node, declared)
     return tensors
@@ -94,7 +95,7 @@ def _add_inputs(tensors: Tensors, inputs: Sequence[ValueInfoProto], shapes: Mapp
     real = [info for info in inputs if info.name not in tensors.constants]
     for name in shapes:
         if name not in {info.name for info in real}:
-            raise unknown_name("input", name, [info.name for info in real], where=tensors.where)
+            raise unknown_name("input", name, [printable(info.name) for info in real], where=tensors.where)
     for info in real:
         if not info.type.HasField("tensor_type"):
             raise InputError(f"input {shown(info.name)} is not a tensor", where=tensors.where)
@@ -113,12 +114,15 @@ def _fixed_sizes(info: ValueInfoProto, given: tuple[int, ...] | None, where: str
     name = shown(info.name)
     if not tensor_type.HasField("shape"):
         if given is None:
-            raise InputError(f"input {name} has no shape", where=where, hint=f"give it: --shape {info.name[:80]}=SIZES")
+            raise InputError(
+                f"input {name} has no shape", where=where, hint=f"give it: --shape {printable(info.name)}=SIZES"
+            )
         return list(given)
     # Exporters write open dimensions as a name, as nothing, as 0 or as -1.
     own = [dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in tensor_type.shape.dim]
     words = [
-        str(size) if size else dim.dim_param[:24] or "?" for size, dim in zip(own, tensor_type.shape.dim, strict=True)
+        str(size) if size else printable(dim.dim_param[:24]) or "?"
+        for size, dim in zip(own, tensor_type.shape.dim, strict=True)
     ]
     if given is None:
         if None in own:
@@ -126,7 +130,7 @@ def _fixed_sizes(info: ValueInfoProto, given: tuple[int, ...] | None, where: str
             raise InputError(
                 f"input {name} leaves dimensions open: ({', '.join(words)})",
                 where=where,
-                hint=f"give them, for example --shape {info.name[:80]}={','.join(map(str, sample))}",
+                hint=f"give them, for example --shape {printable(info.name)}={','.join(map(str, sample))}",
             )
         return [size for size in own if size is not None]
     if len(given) != len(own) or any(
@@ -191,7 +195,7 @@ def _infer_node(tensors: Tensors, name: str, node: NodeProto, declared: Mapping[
         tensors.constants.update(filter(None, node.output))
         if node.op_type == "DequantizeLinear" and inputs and node.output:
             tensors.stored[node.output[0]] = tensors.data_type(inputs[0])
-        _add_value(tensors, node)
+        _add_value(tensors, node, inferred)
 
 
 def _library_types(tensors: Tensors, name: str, node: NodeProto) -> dict[str, TypeProto]:
@@ -209,7 +213,7 @@ def _library_types(tensors: Tensors, name: str, node: NodeProto) -> dict[str, Ty
         return shape_inference.infer_node_outputs(
             schema, node, types, data, opset_imports=[helper.make_opsetid(domain, version)], ir_version=onnx.IR_VERSION
         )
-    except (shape_inference.InferenceError, RuntimeError, ValueError, TypeError) as error:  # faults of the node
+    except (shape_inference.InferenceError, checker.ValidationError, RuntimeError, ValueError, TypeError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(
             f"node {shown(name)} ({shown(node.op_type)}): {reason[0][:200]}", where=tensors.where
@@ -227,12 +231,12 @@ def _fallback_type(
     return known
 
 
-def _add_value(tensors: Tensors, node: NodeProto) -> None:
-    """Compute the value of a small constant output."""
+def _add_value(tensors: Tensors, node: NodeProto, inferred: Mapping[str, TypeProto]) -> None:
+    """Compute the value of a constant output that the library (not the file) says is small."""
     if len(node.output) != 1:
         return
     (output,) = node.output
-    shape = tensors.shape(output)
+    shape = _static_shape(inferred[output]) if output in inferred else None
     value: Value | None = None
     if node.op_type == "Constant":
         value = constant_value(node)

@@ -46,7 +46,7 @@ def translate(source: Tensors, outputs: list[str], name: str) -> Graph:
     return Graph(name, draft.tensors, tuple(draft.operators), tuple(source.inputs), tuple(dict.fromkeys(outputs)))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Draft:
     """The graph under construction."""
 
@@ -86,9 +86,10 @@ class _Draft:
 
     def view(self, name: str, tensor: Tensor, shape: tuple[int, ...]) -> str:
         """Emit a free view of `tensor` with another shape; a constant is simply declared in that shape."""
-        viewed = self.add(Tensor(f"{tensor.name}:{name}", shape, tensor.dtype, tensor.constant))
-        if not tensor.constant:
-            self.emit(Operator(f"{name}/view", OpKind.VIEW, (tensor.name,), (viewed,)))
+        if tensor.constant:
+            return self.add(Tensor(f"{tensor.name}:2d", shape, tensor.dtype, constant=True))
+        viewed = self.add(Tensor(f"{tensor.name}:{name}", shape, tensor.dtype))
+        self.emit(Operator(f"{name}/unsqueeze", OpKind.VIEW, (tensor.name,), (viewed,)))
         return viewed
 
 
@@ -185,7 +186,7 @@ def _translate_windowed(
     target = draft.add(Tensor(f"{result.name}:{name}", _raised(result.shape), result.dtype)) if flat else result.name
     draft.emit(Operator(name, kind, (source, *shaped), (target,), slid, groups, source_op=node.op_type))
     if flat:
-        draft.emit(Operator(f"{name}/view", OpKind.VIEW, (target,), (result.name,)))
+        draft.emit(Operator(f"{name}/squeeze", OpKind.VIEW, (target,), (result.name,)))
 
 
 def _raised(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -260,8 +261,11 @@ def _oriented(draft: _Draft, name: str, tensor: Tensor, *, transposed: bool) -> 
     """Return the matrix as it enters the product; a constant is declared turned, an activation gets an operator."""
     if not transposed:
         return tensor
-    turned = Tensor(f"{tensor.name}^T:{name}", tensor.shape[::-1], tensor.dtype, tensor.constant)
-    draft.add(turned)
-    if not tensor.constant:
+    shape = tensor.shape[::-1]
+    if tensor.constant:
+        turned = Tensor(f"{tensor.name}^T", shape, tensor.dtype, constant=True)
+    else:
+        turned = Tensor(f"{tensor.name}^T:{name}", shape, tensor.dtype)
         draft.emit(Operator(f"{name}/transpose", OpKind.TRANSPOSE, (tensor.name,), (turned.name,)))
+    draft.add(turned)
     return turned

@@ -20,12 +20,18 @@ MAX_ELEMENTS: Final = 4096
 Value = NDArray[Any]
 _Attributes = dict[str, Any]
 
+# Attributes of `Constant` other than a tensor.
+_SCALARS: Final = {"value_int": np.int64, "value_ints": np.int64, "value_float": np.float32, "value_floats": np.float32}
+
 
 def tensor_value(tensor: TensorProto) -> Value | None:
     """Return the value of a small tensor that carries its data, else None."""
     if tensor.data_location == TensorProto.EXTERNAL or tensor.data_type == TensorProto.STRING:
         return None
-    value = np.asarray(numpy_helper.to_array(tensor))
+    try:
+        value = np.asarray(numpy_helper.to_array(tensor))
+    except ValueError:
+        return None  # the payload lies in the field of another type: its shape counts, its value is not known
     return value if value.size <= MAX_ELEMENTS and value.dtype.kind in "biuf" else None
 
 
@@ -34,12 +40,7 @@ def constant_value(node: NodeProto) -> Value | None:
     attributes = {attribute.name: attribute for attribute in node.attribute}
     if "value" in attributes:
         return tensor_value(attributes["value"].t)
-    for name, dtype in (
-        ("value_int", np.int64),
-        ("value_ints", np.int64),
-        ("value_float", np.float32),
-        ("value_floats", np.float32),
-    ):
+    for name, dtype in _SCALARS.items():
         if name in attributes:
             value = np.asarray(helper.get_attribute_value(attributes[name]), dtype=dtype)
             return value if value.size <= MAX_ELEMENTS else None
@@ -56,8 +57,8 @@ def evaluate(node: NodeProto, inputs: Sequence[Value | None]) -> Value | None:
     function = _FUNCTIONS.get(node.op_type)
     if function is None:
         return None
-    attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     try:
+        attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
         with np.errstate(all="raise"):
             value = np.asarray(function(attributes, *inputs))
     except (ArithmeticError, IndexError, TypeError, ValueError):
