@@ -111,15 +111,17 @@ def read_timeline(path: Path) -> Timeline:
     """
     import polars as pl
 
+    broken = (pl.exceptions.PolarsError, OSError, ValueError, KeyError, TypeError, AttributeError)
     try:
         metadata = pl.read_parquet_metadata(path)
-        if metadata.get("armillary_schema") != str(SCHEMA):
-            found = metadata.get("armillary_schema")
-            raise InputError(f"has timeline schema {found!r}", where=str(path), hint=f"known: {SCHEMA}")
-        table = pl.read_parquet(path)
-        about = json.loads(metadata["armillary_timeline"])
-        timeline = _from_table(table, about)
-    except (pl.exceptions.PolarsError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        schema, about = metadata["armillary_schema"], json.loads(metadata["armillary_timeline"])
+    except broken as error:
+        raise InputError("is not a timeline of Armillary", where=str(path)) from error
+    if schema != str(SCHEMA):
+        raise InputError(f"has timeline schema {schema}", where=str(path), hint=f"known: {SCHEMA}")
+    try:
+        timeline = _from_table(pl.read_parquet(path), about)
+    except broken as error:
         raise InputError("is not a timeline of Armillary", where=str(path)) from error
     _check(timeline, path)
     return timeline

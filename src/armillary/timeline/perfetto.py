@@ -77,9 +77,9 @@ def nanoseconds(timeline: Timeline, tick: IntArray) -> IntArray:
     """Return ticks as whole nanoseconds, rounded down."""
     per_ns = round(1e-9 / timeline.tick_s)
     if per_ns >= 1 and abs(per_ns * timeline.tick_s - 1e-9) < 1e-18:
-        whole_ns: IntArray = tick // per_ns
-        return whole_ns
-    return np.floor(tick * (timeline.tick_s / 1e-9)).astype(np.int64)
+        return tick // per_ns
+    rounded: IntArray = np.floor(tick * (timeline.tick_s / 1e-9)).astype(np.int64)
+    return rounded
 
 
 def shown_name(name: str, otherwise: str) -> str:
