@@ -258,3 +258,56 @@ def test_every_shape_equals_that_of_the_library_s_own_inference(tmp_path: Path) 
 def test_a_shape_that_contradicts_a_fixed_dimension_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"input 'x' is \(1, 3, 16, 16\), the shape given is \(2, 3, 16, 16\)"):
         graph_of(tmp_path, onnx_models.convolutional(), shapes={"x": (2, 3, 16, 16)})
+
+
+def test_three_dimensional_convolution_is_unknown(tmp_path: Path) -> None:
+    proto = model([node("Conv", ["x", "w"], ["y"], "c")], {"x": (1, 2, 4, 4, 4)}, ["y"], weights={"w": (3, 2, 1, 1, 1)})
+    assert kinds(graph_of(tmp_path, proto)) == [OpKind.UNKNOWN]
+
+
+def test_input_without_a_shape_takes_the_one_given(tmp_path: Path) -> None:
+    proto = model([node("Relu", ["x"], ["y"], "r")], {"x": ()}, ["y"])
+    proto.graph.input[0].type.tensor_type.ClearField("shape")
+    with pytest.raises(InputError, match="input 'x' has no shape; give it: --shape x=SIZES"):
+        graph_of(tmp_path, proto)
+    assert graph_of(tmp_path, proto, shapes={"x": (2, 3)}).tensors["y"].shape == (2, 3)
+
+
+def test_vector_weights_are_a_matrix_of_one_column(tmp_path: Path) -> None:
+    graph = graph_of(
+        tmp_path, model([node("MatMul", ["x", "w"], ["y"], "p")], {"x": (3, 4)}, ["y"], weights={"w": (4,)})
+    )
+    assert [graph.tensors[name].shape for name in graph.operators[0].inputs] == [(3, 4), (4, 1)]
+    assert graph.macs == 12
+
+
+def test_embedding_counts_its_table_as_parameters(tmp_path: Path) -> None:
+    proto = model([node("Gather", ["table", "x"], ["y"], "embed")], {"x": (5,)}, ["y"], weights={"table": (100, 8)})
+    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
+    graph = graph_of(tmp_path, proto)
+    assert (graph.operators[0].kind, graph.operators[0].inputs) == (OpKind.GATHER, ("x", "table"))
+    assert graph.parameters == 800
+
+
+@pytest.mark.parametrize(
+    ("bounds", "activation"),
+    [
+        ((0.0, 6.0), Activation.RELU6),
+        ((0.0, None), Activation.RELU),
+        ((-1.0, 1.0), Activation.CLIP),
+        ((None, 6.0), Activation.CLIP),
+    ],
+)
+def test_clip_is_named_by_its_bounds(
+    tmp_path: Path, bounds: tuple[float | None, float | None], activation: Activation
+) -> None:
+    names = ["low" if bounds[0] is not None else "", "high" if bounds[1] is not None else ""]
+    constants = [
+        node("Constant", [], [name], value_float=bound)
+        for name, bound in zip(names, bounds, strict=True)
+        if bound is not None
+    ]
+    proto = model([*constants, node("Clip", ["x", *names], ["y"], "clip")], {"x": (4,)}, ["y"])
+    assert [op.activation for op in graph_of(tmp_path, proto).operators] == [activation]
+    old = model([node("Clip", ["x"], ["y"], "clip", min=0.0, max=6.0)], {"x": (4,)}, ["y"], opset=6)
+    assert [op.activation for op in graph_of(tmp_path, old).operators] == [Activation.RELU6]

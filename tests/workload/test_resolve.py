@@ -32,7 +32,8 @@ def test_file_is_read_by_the_importer_of_its_suffix(tmp_path: Path) -> None:
     [
         ("mobilnet_v2", "no model named 'mobilnet_v2'; did you mean mobilenet_v2"),
         ("no/such.onnx", r"no/such\.onnx: no such file"),
-        ("no/such.tflite", r"no model named 'no/such\.tflite'"),
+        ("no/such.tflite", r"no/such\.tflite: no importer reads \.tflite; known: \.onnx"),
+        ("resnet5.0", "no model named 'resnet5.0'; did you mean resnet50"),
         ("", "no model named ''"),
     ],
 )

@@ -91,7 +91,8 @@ def _unreadable(name_or_path: str | Path, importers: Mapping[str, EntryPoint]) -
         return InputError("is a folder, not a model file", where=text, hint=f"a model file ends in {known}")
     if path.suffix.lower() in importers:
         return InputError("no such file", where=text)
-    if path.is_file():
+    # A name of the zoo may hold a version ("3.1"), a file type begins with a letter.
+    if path.is_file() or path.suffix[1:2].isalpha():
         return InputError(
             f"no importer reads {path.suffix or 'files without a suffix'}", where=text, hint=f"known: {known}"
         )

@@ -37,17 +37,6 @@ def printable(name: str) -> str:
     return name if name.isprintable() and len(name) <= 80 else shown(name)
 
 
-def check_names(model: ModelProto, where: str) -> None:
-    """Refuse a model with a name that is not UTF-8: protobuf hands such names on as bytes.
-
-    Raises:
-        InputError: quotes the name.
-    """
-    for name in _names(model):
-        if isinstance(name, bytes):
-            raise InputError(f"holds a name that is not UTF-8: {name[:40]!r}", where=where)
-
-
 def check_model(model: ModelProto, where: str) -> None:
     """Refuse a model that holds what cannot be modelled or is malformed.
 
@@ -59,6 +48,7 @@ def check_model(model: ModelProto, where: str) -> None:
         raise InputError("holds no graph", where=where, hint="is it an ONNX model?")
     if len(graph.node) > MAX_NODES:
         raise InputError(f"has {len(graph.node):,} nodes, more than {MAX_NODES:,}", where=where)
+    _check_names(model, where)
     if model.functions:
         name = shown(model.functions[0].name)
         raise InputError(f"defines the local function {name}", where=where, hint="inline it with onnx.inliner first")
@@ -111,6 +101,13 @@ def node_name(node: NodeProto, index: int) -> str:
 def shown(name: str) -> str:
     """Quote a name from a file: on one line, at most 80 characters."""
     return repr(name if len(name) <= 80 else f"{name[:77]}...")
+
+
+def _check_names(model: ModelProto, where: str) -> None:
+    """Refuse a name that is not UTF-8: protobuf hands such names on as bytes."""
+    for name in _names(model):
+        if isinstance(name, bytes):
+            raise InputError(f"holds a name that is not UTF-8: {name[:40]!r}", where=where)
 
 
 def _names(model: ModelProto) -> Iterator[object]:

@@ -10,7 +10,7 @@ from onnx import ModelProto
 
 from armillary.errors import InputError
 from armillary.workload.graph import Graph
-from armillary.workload.onnx_reader.checks import check_model, check_names
+from armillary.workload.onnx_reader.checks import check_model
 from armillary.workload.onnx_reader.shapes import infer
 from armillary.workload.onnx_reader.translate import translate
 from armillary.workload.onnx_reader.wire import read_skeleton
@@ -32,7 +32,6 @@ def load(path: str | Path, *, shapes: Mapping[str, tuple[int, ...]] | None = Non
     path = Path(path)
     where = str(path)
     model = _parse(read_skeleton(path), where)
-    check_names(model, where)
     check_model(model, where)
     tensors = infer(model, shapes or {}, where)
     graph = translate(tensors, [output.name for output in model.graph.output], path.stem)

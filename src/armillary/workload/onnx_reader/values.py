@@ -9,6 +9,7 @@ Semantics: ONNX operator reference.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any, Final
 
 import numpy as np
@@ -61,7 +62,7 @@ def evaluate(node: NodeProto, inputs: Sequence[Value | None]) -> Value | None:
         attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
         with np.errstate(all="raise"):
             value = np.asarray(function(attributes, *inputs))
-    except (ArithmeticError, IndexError, TypeError, ValueError):
+    except (ArithmeticError, LookupError, TypeError, ValueError):
         return None  # malformed arithmetic: the shape that needs this value reports the node
     return value if value.size <= MAX_ELEMENTS else None
 
@@ -151,8 +152,8 @@ _FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "Greater": lambda _, a, b: a > b,
     "Identity": lambda _, a: a,
     "Less": lambda _, a, b: a < b,
-    "Max": lambda _, *parts: np.maximum.reduce(parts),
-    "Min": lambda _, *parts: np.minimum.reduce(parts),
+    "Max": lambda _, *parts: reduce(np.maximum, parts),
+    "Min": lambda _, *parts: reduce(np.minimum, parts),
     "Mul": lambda _, a, b: a * b,
     "Neg": lambda _, a: -a,
     "Not": lambda _, a: np.logical_not(a),

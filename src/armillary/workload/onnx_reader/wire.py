@@ -20,7 +20,7 @@ ELIDED_TYPED: Final = "armillary.elided_typed_bytes"
 
 MAX_FILE_BYTES: Final = 2 * 1024**3  # protobuf's own limit
 MAX_KEPT_BYTES: Final = 128 * 1024**2  # everything but weights: names, attributes, small constants
-MAX_FIELDS: Final = 4_000_000
+MAX_FIELDS: Final = 2_000_000
 KEEP_BYTES: Final = 4096
 
 # Message -> field that may hold tensors -> message in it.
@@ -62,19 +62,21 @@ def read_skeleton(path: Path) -> bytes:
 class _Walk:
     """One pass over the file, with the budget of what may be kept."""
 
-    __slots__ = ("fields", "file", "kept", "where")
+    __slots__ = ("at", "fields", "file", "kept", "where")
 
     def __init__(self, file: BinaryIO, where: str) -> None:
         self.file = file
         self.where = where
+        self.at = 0  # offset, kept here since asking the file for it is slow
         self.kept = 0
         self.fields = 0
 
     def message(self, kind: str, end: int) -> bytearray:
         """Copy the message of `kind` from the current position up to offset `end`."""
         out = bytearray()
+        nested = _NESTED[kind]
         elided: dict[str, int] = {}
-        while self.file.tell() < end:
+        while self.at < end:
             self.fields += 1
             if self.fields > MAX_FIELDS:
                 raise InputError(f"has more than {MAX_FIELDS:,} fields", where=self.where, hint="is it an ONNX model?")
@@ -83,18 +85,23 @@ class _Walk:
                 out += _varint_bytes(tag) + self._scalar(tag & 7, end)
                 continue
             size = self._varint(end)
-            inner_end = self.file.tell() + size
-            if inner_end > end:
+            if self.at + size > end:
                 raise self._cut_short()
             number = tag >> 3
-            if kind == "tensor" and number in _PAYLOADS and size > KEEP_BYTES:
+            if size <= KEEP_BYTES:
+                body: bytes | bytearray = self._read(size)
+            elif kind == "tensor" and number in _PAYLOADS:
                 key = ELIDED_RAW if number == _RAW_DATA else ELIDED_TYPED
                 elided[key] = elided.get(key, 0) + size
-                self.file.seek(inner_end)
+                self.at = self.file.seek(self.at + size)
                 continue
-            inner = _NESTED[kind].get(number)
-            body = self.message(inner, inner_end) if inner and size > KEEP_BYTES else self._read(size)
-            out += _varint_bytes(tag) + _varint_bytes(len(body)) + body
+            elif number in nested:
+                body = self.message(nested[number], self.at + size)
+            else:
+                body = self._read(size)
+            out += _varint_bytes(tag)
+            out += _varint_bytes(len(body))
+            out += body
         for key, size in elided.items():
             out += _elision(key, size)
         return out
@@ -106,6 +113,7 @@ class _Walk:
         data = self.file.read(size)
         if len(data) < size:
             raise self._cut_short()
+        self.at += size
         return data
 
     def _scalar(self, wire: int, end: int) -> bytes:
@@ -119,7 +127,8 @@ class _Walk:
         value = 0
         for shift in range(0, 70, 7):
             byte = self.file.read(1)
-            if not byte or self.file.tell() > end:
+            self.at += 1
+            if not byte or self.at > end:
                 raise self._cut_short()
             value |= (byte[0] & 0x7F) << shift
             if byte[0] < 0x80:
@@ -131,6 +140,8 @@ class _Walk:
 
 
 def _varint_bytes(value: int) -> bytes:
+    if value < 0x80:
+        return bytes((value,))
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
