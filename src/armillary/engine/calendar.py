@@ -92,11 +92,15 @@ CALENDAR = type_of(Calendar(np.zeros(1, HEAD), np.zeros(0, ARRIVALS), np.zeros(0
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Arrivals of one kind: at `ticks[i]` the handler gets `payloads[i]` (default: i). Shape (arrivals,), any order."""
+    """Events known in advance: at `ticks[i]` the handler gets `payloads[i]` (default: i). Shape (arrivals,), any order.
+
+    `order` is their class: ARRIVAL for requests, CHANGE for caps and rates, POLICY or SAMPLE for a cadence.
+    """
 
     kind: int
     ticks: IntArray
     payloads: IntArray | None = None
+    order: int = ARRIVAL
 
 
 def new_calendar(
@@ -153,6 +157,8 @@ def _stream_column(stream: Stream, earliest: int) -> RecordArray:
         raise InputError(f"arrivals of kind {stream.kind}: {ticks.shape} ticks and {payloads.shape} payloads")
     if not 0 <= stream.kind <= MAX_KIND:
         raise InputError(f"kind {stream.kind} of an arrival is out of range", hint=f"use 0 to {MAX_KIND}")
+    if not COMPLETION <= stream.order <= SAMPLE:
+        raise InputError(f"class {stream.order} of an arrival is out of range", hint="use COMPLETION .. SAMPLE")
     if ticks.size and not (earliest <= ticks.min() and ticks.max() <= MAX_TICKS):
         raise InputError(
             f"arrivals of kind {stream.kind} reach from tick {ticks.min()} to {ticks.max()}",
@@ -162,7 +168,7 @@ def _stream_column(stream: Stream, earliest: int) -> RecordArray:
         raise InputError(f"a payload of arrivals of kind {stream.kind} is out of range", hint="use 0 to 2**32 - 1")
     column = np.zeros(len(ticks), ARRIVALS)
     column["tick"] = ticks
-    column["rank"] = (ARRIVAL << CLASS_BIT) | (stream.kind << KIND_BIT) | payloads.astype(np.int64)
+    column["rank"] = (stream.order << CLASS_BIT) | (stream.kind << KIND_BIT) | payloads.astype(np.int64)
     return column
 
 

@@ -21,6 +21,7 @@ from armillary.engine.calendar import (
     NO_TIMER,
     ROUND_BIT,
     ROUND_MASK,
+    SAMPLE,
     SLOT_BIT,
     SLOT_MASK,
     Calendar,
@@ -33,15 +34,16 @@ _CAPACITY = int(Reason.CAPACITY)
 _OVERFLOW = int(Reason.OVERFLOW)
 
 
-@njit(inline=True)
+@njit()
 def start(calendar: Calendar, tick: int, order: int, kind: int, payload: int) -> int:
     """Start a timer that calls the handler with (kind, payload) at `tick`, in class `order`; returns its handle.
 
     At the present tick, a class after the present one is still in this round, any other in the next round.
-    A tick before now or beyond 2**62, a kind above 255 or a payload above 2**32 - 1 stops the run with OVERFLOW.
+    A tick before now or beyond 2**62, or a class, kind or payload out of range, stops the run with OVERFLOW.
     """
     head = calendar.head[0]
-    if tick < head["now"] or tick > MAX_TICKS or payload < 0 or payload > MAX_PAYLOAD or kind < 0 or kind > MAX_KIND:
+    named = 0 <= order <= SAMPLE and 0 <= kind <= MAX_KIND and 0 <= payload <= MAX_PAYLOAD
+    if not named or tick < head["now"] or tick > MAX_TICKS:
         head["stop"] = _OVERFLOW
         return NO_TIMER
     slot = head["free"]
@@ -61,7 +63,7 @@ def start(calendar: Calendar, tick: int, order: int, kind: int, payload: int) ->
     return int(handle)
 
 
-@njit(inline=True)
+@njit()
 def move(calendar: Calendar, handle: int, tick: int) -> bool:
     """Let the timer fire at `tick` instead; False if it has fired or was cancelled."""
     head = calendar.head[0]
