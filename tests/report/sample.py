@@ -29,6 +29,7 @@ from armillary.report import (
     timeline_view,
     trust_box,
 )
+from armillary.timeline import Trust
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -56,7 +57,7 @@ def layer_names() -> list[str]:
 
 
 def played(lane: npt.NDArray[np.int64], duration: list[int]) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-    """Start in ticks and cause of each task: in order on each lane, three shaves, eight tiles of room in the scratchpad."""
+    """Start in ticks and cause of each task: lanes in order, three shaves, room for eight tiles in the scratchpad."""
     start: list[int] = []
     cause: list[int] = []
     free = [(0, -1)] * len(LANES)
@@ -149,14 +150,14 @@ def summary(total_s: float) -> tuple[Block, Block]:
         Tile("Host link traffic", 602_112, "B"),
         Tile("Parameters", 3_504_872.0, "", "3.3 MiB of 6.75 MiB cache"),
     ]
-    trust = trust_box(
+    trust = Trust(
         inside=True,
         calibrated_range="8-bit CNNs of 0.3 to 12 GMAC on USB 3",
         expected_error=0.14,
         basis="leave-one-network-out error over six measured networks",
         improve="measured latency of one network of your own",
     )
-    return tiles(entries), trust
+    return tiles(entries), trust_box(trust)
 
 
 def bottlenecks(total_s: float) -> Block:

@@ -8,6 +8,7 @@ All names are escaped here; callers pass them raw. plotly is imported by the fun
 from __future__ import annotations
 
 from armillary.report.charts import StepSeries, chart, step_chart
+from armillary.report.from_timeline import timeline_columns
 from armillary.report.markup import Block
 from armillary.report.page import Footer, Page, Section
 from armillary.report.roofline import RooflinePoints, roofline
@@ -34,6 +35,7 @@ __all__ = [
     "step_chart",
     "table",
     "tiles",
+    "timeline_columns",
     "timeline_view",
     "trust_box",
 ]

@@ -1,8 +1,8 @@
 """Plotly figures in the house's restrained look, and the step-function chart.
 
 In:  a plotly figure, or step series in base units.
-Out: `Block`s that hold the figure as data; assets/charts.js draws it in the colours of the reader's light or dark theme,
-     once plotly's JavaScript (one copy a page) is unpacked.
+Out: `Block`s that hold the figure as data; assets/charts.js draws it in the colours of the reader's light or
+     dark theme, once plotly's JavaScript (one copy a page) is unpacked.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def escape(text: str) -> str:
 
 
 def chart_text(text: str) -> str:
-    """Return `text` fit for plotly, which reads tags and some entities: `<`, `>` and `&` are escaped, quotes are not."""
+    """Return `text` fit for plotly, which reads tags and few entities: `<`, `>`, `&` are escaped, quotes are not."""
     return _escape(clean(text), quote=False)
 
 

@@ -1,6 +1,6 @@
 """One self-contained HTML page: it opens from disk and a content security policy keeps it from the network.
 
-In:  a title, sections of `Block`s, a footer. Out: the page as text (the same bytes for the same input), or as a file.
+In:  a title, sections of `Block`s, a footer. Out: the page as text, the same bytes for the same input.
 Scripts run only if their SHA-256 stands in the policy: a name that slipped through the escaping could still not run.
 """
 
@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 
 from armillary.report.markup import Block, asset, clean, escape, pack, slug
 
@@ -47,7 +46,7 @@ class Footer:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A report: `html()` gives the text, `write(path)` the file."""
+    """A report; `Result.report_html` returns its `html()`, and the run folder writes that atomically."""
 
     title: str
     sections: Sequence[Section]
@@ -76,12 +75,6 @@ class Page:
             f"{self._header(anchors)}\n<main>\n{self._sections(anchors)}</main>\n{self._footer()}\n"
             f"{packed}\n<script>{script}</script>\n</body>\n</html>\n"
         )
-
-    def write(self, path: Path) -> None:
-        """Write the page to `path`, atomically."""
-        from armillary.store.atomic import write_text
-
-        write_text(path, self.html())
 
     def _header(self, anchors: Sequence[str]) -> str:
         links = "".join(

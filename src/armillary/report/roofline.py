@@ -16,7 +16,7 @@ from armillary.errors import InputError
 from armillary.report.charts import chart
 from armillary.report.markup import Block, chart_text
 from armillary.report.numbers import quantity
-from armillary.report.palette import PALETTE
+from armillary.report.palette import OTHER, PALETTE
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -117,6 +117,6 @@ def _roof(figure: object, x: list[float], y: list[float], name: str, slope: int 
         y=y,
         mode="lines",
         name=chart_text(name),
-        line={"width": 1.5, "color": "#8a929c", "dash": dash},
+        line={"width": 1.5, "color": OTHER, "dash": dash},
         hoverinfo="name",
     )

@@ -20,7 +20,7 @@ Cell = str | float | None
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: text, a number in base units of `unit`, or a share from 0 to 1 with a bar (the largest one is full)."""
+    """One column: text, a number in base units of `unit`, or a share from 0 to 1 with a bar (full at the largest)."""
 
     label: str
     unit: str = ""
@@ -124,7 +124,7 @@ def _text(value: Cell) -> str:
 
 
 def _sort_key(value: float | None) -> str:
-    return "" if value is None or not math.isfinite(value) else f"{value:.17g}"
+    return "" if value is None or not math.isfinite(value) else repr(float(value))
 
 
 def _share(value: float | None, largest: float) -> str:
@@ -132,6 +132,6 @@ def _share(value: float | None, largest: float) -> str:
         return f'<td data-value="">{NONE}</td>'
     width = 100 * max(0.0, value) / largest if largest > 0 else 0.0
     return (
-        f'<td class="share" data-value="{value:.17g}"><span class="bar"><i style="width:{width:.2f}%"></i></span>'
+        f'<td class="share" data-value="{float(value)!r}"><span class="bar"><i style="width:{width:.2f}%"></i></span>'
         f"<span>{100 * value:.1f}\u202f%</span></td>"
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from armillary.report.markup import Block, escape
 from armillary.report.numbers import quantity, split_quantity
+from armillary.timeline.trust import Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +40,17 @@ def _tile(entry: Tile) -> str:
     )
 
 
-def trust_box(
-    *, inside: bool, calibrated_range: str, expected_error: float | None, basis: str, improve: str = ""
-) -> Block:
-    """Return the box that says how far the figures of this page can be trusted.
-
-    Args:
-        inside: whether the input lies inside the calibrated range.
-        calibrated_range: that range, in words.
-        expected_error: relative error to expect here (0.12 = 12 %); None where no measurement tells.
-        basis: what the expectation rests on.
-        improve: the one thing that would make the answer better.
-    """
-    verdict = "Inside the calibrated range" if inside else "Outside the calibrated range"
-    error = "not known" if expected_error is None else f"± {quantity(expected_error, '%')}"
-    facts = [("Expected error", error), ("Calibrated range", calibrated_range), ("Basis", basis)]
-    if improve:
-        facts.append(("What would improve it", improve))
+def trust_box(trust: Trust) -> Block:
+    """Return the box that says how far the figures of this page can be trusted."""
+    verdict = "Inside the calibrated range" if trust.inside else "Outside the calibrated range"
+    error = "not known" if trust.expected_error is None else f"± {quantity(trust.expected_error, '%')}"
+    facts = [
+        ("Expected error", error),
+        ("Calibrated range", trust.calibrated_range),
+        ("Basis", trust.basis),
+        ("What would improve it", trust.improve),
+    ]
     listed = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in facts)
     return Block(
-        f'<aside class="trust {"inside" if inside else "outside"}"><h3>{verdict}</h3><dl>{listed}</dl></aside>'
+        f'<aside class="trust {"inside" if trust.inside else "outside"}"><h3>{verdict}</h3><dl>{listed}</dl></aside>'
     )

@@ -2,7 +2,8 @@
 
 In:  `TimelineColumns`: plain columns, one entry a task, and counters as step functions.
 Out: a `Block` that assets/timeline_*.js draws on a canvas.
-Tasks are sorted by row and start here, so that the browser only searches. Tasks that overlap in one lane (a server of several units) get rows of their own, first fit.
+Tasks are sorted by row and start here, so that the browser only searches.
+Tasks that overlap in one lane (a server of several units) get rows of their own, first fit.
 """
 
 from __future__ import annotations
