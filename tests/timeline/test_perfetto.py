@@ -95,7 +95,7 @@ def test_counters_are_the_step_functions() -> None:
     for name, kind in zip(timeline.resources.names, timeline.resources.kind, strict=True):
         if kind == ResourceKind.POOL:
             steps = timeline.in_use(name)
-            assert values[f"{name} in use"] == list(zip(steps.tick.tolist(), steps.value.tolist(), strict=True))
+            assert values[name] == list(zip(steps.tick.tolist(), steps.value.tolist(), strict=True))
 
 
 def test_arrows_follow_the_critical_path() -> None:

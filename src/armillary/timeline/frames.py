@@ -15,6 +15,7 @@ from armillary.engine.graph import IntArray, Ragged, ResourceKind
 from armillary.engine.trace import Status
 from armillary.errors import unknown_name
 from armillary.timeline.causes import Cause
+from armillary.timeline.counters import power_counter, resource_counter
 from armillary.timeline.power import FEMTOJOULE
 from armillary.timeline.usage import held_ticks, utilisations
 
@@ -105,20 +106,13 @@ def _count(timeline: Timeline, lists: Ragged) -> IntArray:
 def _counters(timeline: Timeline) -> polars.DataFrame:
     import polars as pl
 
-    table = timeline.resources
-    parts = []
-    for index, name in enumerate(table.names):
-        if table.kind[index] in (ResourceKind.LINK, ResourceKind.ARBITER):
-            flow = timeline.moved_bytes(timeline.on(name))
-            parts.append((name, "B/s", flow.steps.tick, flow.per_tick / timeline.tick_s))
-        else:
-            steps = timeline.in_use(name)
-            parts.append((name, "units", steps.tick, steps.value.astype(np.float64)))
-    drawn = timeline.power()
-    parts.append(("power", "W", drawn.flow.steps.tick, drawn.power_w))
+    counters = [
+        *(resource_counter(timeline, index) for index in range(len(timeline.resources))),
+        power_counter(timeline),
+    ]
     return pl.concat(
-        pl.DataFrame({"time_s": tick * timeline.tick_s, "value": value}).select(
-            pl.lit(name).alias("counter"), pl.lit(unit).alias("unit"), "time_s", "value"
+        pl.DataFrame({"time_s": counter.tick * timeline.tick_s, "value": counter.value}).select(
+            pl.lit(counter.name).alias("counter"), pl.lit(counter.unit).alias("unit"), "time_s", "value"
         )
-        for name, unit, tick, value in parts
+        for counter in counters
     )

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from armillary.engine.graph import FloatArray, IntArray, ResourceKind
+from armillary.engine.graph import IntArray, ResourceKind
+from armillary.timeline.counters import Counter, power_counter, resource_counter
 from armillary.timeline.lanes import Lanes, lanes
 from armillary.timeline.wire import Bytes, beside, bytes_field, double, fixed64, message, whole, whole_field
 
@@ -58,18 +59,18 @@ def perfetto_trace(timeline: Timeline, *, title: str = "Armillary", static_w: fl
         *(
             _track(
                 first_counter + rank,
-                name,
+                counter.name,
                 parent=ROOT,
                 rank=len(timeline.resources) + 1 + rank,
-                more=bytes_field(COUNTER, bytes_field(UNIT_NAME, unit)),
+                more=bytes_field(COUNTER, bytes_field(UNIT_NAME, counter.unit)),
             )
-            for rank, (name, unit, _, _) in enumerate(counters)
+            for rank, counter in enumerate(counters)
         ),
     ]
     body = _slices(timeline, placed, uuid)
-    for rank, (_, _, tick, value) in enumerate(counters):
-        kind = _fields_of_type(COUNTER_VALUE, np.full(len(tick), first_counter + rank))
-        body.append(_events(nanoseconds(timeline, tick), kind, double(DOUBLE_VALUE, value)).joined())
+    for rank, counter in enumerate(counters):
+        fields = _fields_of_type(COUNTER_VALUE, np.full(len(counter.tick), first_counter + rank))
+        body.append(_events(nanoseconds(timeline, counter.tick), fields, double(DOUBLE_VALUE, counter.value)).joined())
     return b"".join(head + body)
 
 
@@ -199,19 +200,9 @@ def _arrows(timeline: Timeline, placed: Lanes) -> tuple[IntArray, IntArray]:
     return leaving, entering
 
 
-def _counters(timeline: Timeline, static_w: float) -> list[tuple[str, str, IntArray, FloatArray]]:
-    """Return (name, unit, ticks, values) of each counter."""
+def _counters(timeline: Timeline, static_w: float) -> list[Counter]:
+    """Return all counters but those of servers with one unit, whose slices say the same, and of power that is nil."""
     table = timeline.resources
-    counters = []
-    for index, name in enumerate(table.names):
-        kind = table.kind[index]
-        if kind == ResourceKind.POOL or (kind == ResourceKind.SERVER and table.units[index] > 1):
-            steps = timeline.in_use(name)
-            counters.append((f"{name} in use", "units", steps.tick, steps.value.astype(np.float64)))
-        elif kind in (ResourceKind.LINK, ResourceKind.ARBITER):
-            flow = timeline.moved_bytes(timeline.on(name))
-            counters.append((f"{name} rate", "B/s", flow.steps.tick, flow.per_tick / timeline.tick_s))
-    drawn = timeline.power(static_w=static_w)
-    if drawn.energy_fj:
-        counters.append(("power", "W", drawn.flow.steps.tick, drawn.power_w))
-    return counters
+    shown = np.flatnonzero((table.kind != ResourceKind.SERVER) | (table.units > 1))
+    power = power_counter(timeline, static_w=static_w)
+    return [*(resource_counter(timeline, index) for index in shown.tolist()), *([power] if power.value.any() else [])]
