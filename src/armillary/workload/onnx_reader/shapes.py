@@ -10,9 +10,9 @@ shape that the file declares for its output, else that of its first input.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from graphlib import CycleError, TopologicalSorter
 from math import prod
 from typing import Final
 
@@ -154,30 +154,22 @@ def _in_order(nodes: Sequence[NodeProto], available: set[str], where: str) -> li
                     f"tensor {shown(output)} is written twice, last by {shown(node_name(node, index))}", where=where
                 )
             writer[output] = index
-    readers: dict[int, list[int]] = {}
-    waiting = [0] * len(nodes)
+    before: list[list[int]] = []
     for index, node in enumerate(nodes):
-        for name in set(filter(None, node.input)) - available:
-            if name not in writer:
-                reader = shown(node_name(node, index))
-                raise InputError(f"node {reader} reads {shown(name)}, which nothing writes", where=where)
-            readers.setdefault(writer[name], []).append(index)
-            waiting[index] += 1
-    ready = [index for index, count in enumerate(waiting) if count == 0]
-    order: list[tuple[str, NodeProto]] = []
-    while ready:
-        index = heappop(ready)
-        order.append((node_name(nodes[index], index), nodes[index]))
-        for reader_index in readers.get(index, ()):
-            waiting[reader_index] -= 1
-            if waiting[reader_index] == 0:
-                heappush(ready, reader_index)
-    if len(order) < len(nodes):
-        stuck = next(index for index, count in enumerate(waiting) if count > 0)
-        raise InputError(
-            f"the graph has a cycle that node {shown(node_name(nodes[stuck], stuck))} waits for", where=where
-        )
-    return order
+        missing = [name for name in node.input if name and name not in available and name not in writer]
+        if missing:
+            reader = shown(node_name(node, index))
+            raise InputError(f"node {reader} reads {shown(missing[0])}, which nothing writes", where=where)
+        before.append([writer[name] for name in node.input if name in writer])
+    order: Iterable[int] = range(len(nodes))
+    if any(other >= index for index, others in enumerate(before) for other in others):
+        try:
+            order = tuple(TopologicalSorter(dict(enumerate(before))).static_order())
+        except CycleError as error:
+            stuck = min(error.args[1])
+            name = shown(node_name(nodes[stuck], stuck))
+            raise InputError(f"the graph has a cycle through node {name}", where=where) from error
+    return [(node_name(nodes[index], index), nodes[index]) for index in order]
 
 
 def _infer_node(tensors: Tensors, name: str, node: NodeProto, declared: Mapping[str, TypeProto]) -> None:
