@@ -1,4 +1,4 @@
-"""The page as Chromium shows it: nothing leaves the file, nothing runs that is not ours, the timeline answers to the hand."""
+"""The page as Chromium shows it: nothing leaves the file, nothing foreign runs, the timeline answers to the hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from armillary.report import Page
-from tests.report.sample import sample_page
+from tests.report.sample import HOSTILE, sample_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator
@@ -127,9 +127,7 @@ def test_the_policy_stops_markup_that_slipped_in(browser: Browser, tmp_path: Pat
     path = tmp_path / "small.html"
     path.write_text(Page("small", ()).html(), encoding="utf-8")
     tab, watch = visit(browser, path)
-    tab.evaluate(
-        """document.body.insertAdjacentHTML("beforeend", "<img src=data:, onerror=\\"document.title='owned'\\">")"""
-    )
+    tab.evaluate("html => document.body.insertAdjacentHTML('beforeend', html)", HOSTILE)
     tab.wait_for_timeout(200)
     assert tab.title() == "small"
     assert any("Content Security Policy" in complaint for complaint in watch.complaints)

@@ -21,7 +21,7 @@ function layoutOf(model, width, mostLanes) {
   const lanes = [];
   let y = 0;
   model.laneRows.forEach(({ rows }, lane) => {
-    const height = Math.max(5, rows * 2, full[lane] * squeeze);
+    const height = Math.max(13, rows * 2, full[lane] * squeeze); // never too low for its name; then the lanes scroll
     lanes.push({ y: y + label, height, row: height / rows });
     y += label + height + gap;
   });
@@ -150,7 +150,6 @@ function drawLane(view, name, lane) {
     else busy += drawRow(view, first + row, y + row * place.row, place.row - (rows > 1 && place.row > 4 ? 1 : 0));
   }
   if (view.joined[lane]) drawBins(view, layout.gutter, y, place.height);
-  if (!layout.narrow && place.height < 10) return;
   const share = percent(busy / rows / (view.t1 - view.t0));
   const middle = layout.narrow ? y - 8 : y + place.height / 2;
   const end = layout.narrow ? layout.width : layout.gutter - 12;
