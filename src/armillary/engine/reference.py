@@ -485,7 +485,9 @@ class ReferenceSimulation:
     def _observe(self) -> Any:
         """Return what a policy sees of each resource."""
         seen = np.zeros(len(self.graph.resources), OBSERVATION)
-        queues = [self._needs(task) for task in self._with_status(Status.QUEUED)]
+        # What became ready in this round has not queued yet: it may start at once in phase 6.
+        queued = [task for task in self._with_status(Status.QUEUED) if self._tasks[task].ready_round < self._round]
+        queues = [self._needs(task) for task in queued]
         for r, kind in enumerate(self._lists.kind):
             arbiter = self._arbiters.get(r)
             flows = sum(any(link == r for link, _ in flow.crossings) for flow in self._links.flows.values())

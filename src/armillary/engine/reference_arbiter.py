@@ -84,16 +84,15 @@ class ReferenceArbiter:
         """Let the train of `task` arrive."""
         quanta = max(1, math.ceil(bytes_ / self.quantum_bytes))
         self.arriving.append(Train(task, traffic_class, bytes_, quanta))
-        self.present.add(task)
-        self.backlog_bytes += bytes_
         self.touched = True
 
     def cancel(self, task: int) -> None:
         """Forget what was not issued; issued quanta are served for nobody."""
+        self.arriving = [train for train in self.arriving if train.task != task]
         if task not in self.present:
             return
         self.present.discard(task)
-        for trains in [self.arriving, *self.waiting]:
+        for trains in self.waiting:
             for train in [train for train in trains if train.task == task]:
                 trains.remove(train)
                 self.backlog_bytes -= train.bytes - train.issued * self.quantum_bytes
@@ -130,6 +129,8 @@ class ReferenceArbiter:
 
     def _take_arrivals(self, now: int) -> None:
         for train in sorted(self.arriving, key=lambda train: train.task):
+            self.present.add(train.task)
+            self.backlog_bytes += train.bytes
             train.order = self.arrived
             self.arrived += 1
             if not self.waiting[train.traffic_class]:
@@ -150,7 +151,7 @@ class ReferenceArbiter:
         self._close_backlog()
 
     def _close_backlog(self) -> None:
-        if not self.arriving and not any(self.waiting):
+        if not any(self.waiting):
             self.backlog_bytes = 0.0
 
     def _choose(self, now: int) -> int | None:

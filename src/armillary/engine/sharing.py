@@ -27,7 +27,9 @@ LINK = np.dtype(
         ("since", np.int64),  # tick of `virtual`
         ("weight", np.int64),  # sum over present flows
         ("flows", np.int64),  # number of present flows
-        ("due", np.int64),  # tick that `ps_next` returned last
+        ("due", np.int64),  # tick at which its next flow ends
+        ("touched", np.int64),  # whether `due` must be set anew
+        ("leaving", np.int64),  # tick at which flows left last
         ("first", np.int64),  # its flows stand at first .. first + room - 1
         ("room", np.int64),
     ]
@@ -61,6 +63,7 @@ def new_links(capacities: npt.ArrayLike, room: int) -> Links:
     links = np.zeros(len(values), LINK)
     links["capacity"] = values
     links["due"] = NEVER
+    links["leaving"] = -1
     links["first"] = np.arange(len(values)) * room
     links["room"] = room
     return Links(links, np.zeros(len(values) * room, FLOW))
@@ -85,6 +88,7 @@ def ps_join(shared: Links, at: int, now: int, flow: int, amount: float, weight: 
         return False
     _advance(link, now)
     finish = link["virtual"] + amount / weight
+    link["touched"] = 1
     link["weight"] += weight
     link["flows"] = size + 1
     base = link["first"]
@@ -105,14 +109,20 @@ def ps_join(shared: Links, at: int, now: int, flow: int, amount: float, weight: 
 
 @njit(inline=True)
 def ps_next(shared: Links, at: int, now: int) -> int:
-    """Tick at which the next flow of link `at` ends; NEVER if none moves. Call it after every change at `now`."""
+    """Tick at which the next flow of link `at` ends; NEVER if none moves. Call it after every change at `now`.
+
+    Without a change it only answers: rounding depends on the flows, never on who asks when.
+    """
     link = shared.links[at]
+    if link["touched"] == 0:
+        return int(link["due"])
     _advance(link, now)
     due = NEVER
     if link["flows"] > 0 and link["capacity"] > 0.0:
         left = (shared.flows[link["first"]]["finish"] - link["virtual"]) * link["weight"] / link["capacity"]
         due = min(now + ticks_up(max(0.0, left)), NEVER)
     link["due"] = due
+    link["touched"] = 0
     return due
 
 
@@ -124,15 +134,17 @@ def ps_leave(shared: Links, at: int, now: int) -> int:
     """
     link, flows = shared.links[at], shared.flows
     size = link["flows"]
-    if size == 0:
+    if size == 0 or (link["due"] > now and link["leaving"] != now):
         return -1
     _advance(link, now)
     base = link["first"]
     first = flows[base]
-    if link["due"] > now and first["finish"] > link["virtual"]:
+    if link["leaving"] == now and first["finish"] > link["virtual"]:
         return -1
     ended = int(first["id"])
+    link["leaving"] = now
     link["due"] = NEVER
+    link["touched"] = 1
     link["weight"] -= first["weight"]
     size -= 1
     link["flows"] = size
@@ -165,5 +177,8 @@ def ps_leave(shared: Links, at: int, now: int) -> int:
 def ps_capacity(shared: Links, at: int, now: int, capacity: float) -> None:
     """From `now` on link `at` moves `capacity` bytes per tick (0: stands still). Ask `ps_next` afterwards."""
     link = shared.links[at]
+    if capacity == link["capacity"]:
+        return
     _advance(link, now)
     link["capacity"] = capacity
+    link["touched"] = 1

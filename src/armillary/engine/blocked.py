@@ -1,0 +1,31 @@
+"""Why a run stands still: which tasks remain and what each waits for.
+
+In:  a graph and its `State` at a stop. Out: one line a task, for the message of a deadlock.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from armillary.engine.graph import TaskGraph
+from armillary.engine.records import State
+from armillary.engine.trace import Status
+
+
+def blocked_tasks(graph: TaskGraph, state: State) -> list[str]:
+    """Name each task that has not ended and what it waits for."""
+    status = state.tasks["status"]
+    sources = np.repeat(np.arange(len(graph)), np.diff(graph.edges.offset))
+    lines = []
+    for task in np.flatnonzero(status[:-1] < Status.DONE).tolist():
+        name = graph.task_name(task)
+        if status[task] == Status.PENDING:
+            open_sources = np.unique(sources[graph.edges.index == task])
+            names = [graph.task_name(source) for source in open_sources.tolist() if status[source] < Status.DONE]
+            lines.append(f"{name} waits for {', '.join(names) or 'its release'}")
+        elif status[task] == Status.QUEUED:
+            queued = [entry for entry in state.entries[state.tasks[task]["entry"] : state.tasks[task + 1]["entry"]] if entry["waiting"]]
+            lines.append(f"{name} waits for room in {', '.join(graph.resources.names[entry['resource']] for entry in queued)}")
+        else:
+            lines.append(f"{name} runs and does not end")
+    return lines

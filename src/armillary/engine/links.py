@@ -1,0 +1,348 @@
+"""Links in the kernel: fair sharing of bytes, by virtual time on simple links and max-min on general ones.
+
+In:  `State`, flows that join and leave. Out: ends of flows. The arithmetic is docs/engine.md, section 5, operation by operation.
+A simple link keeps its flows in a heap by (finish, task) in its part of `sharing`; a general link in a list by ascending flow.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from armillary.engine import records as at
+from armillary.engine._jit import njit
+from armillary.engine.heap import add_ticks, push
+from armillary.engine.steps import end_part, touch
+
+MAX_TICKS = 2**62
+SIMPLE, GENERAL, TRAIN = range(3)
+
+
+@njit(inner=True)
+def join_flow(s: Any, task: int, now: int) -> None:
+    """The bytes of `task` enter their links now; trains for an arbiter are taken in phase 7."""
+    flow = s.work[task]["flow"]
+    moving = s.flows[flow]
+    moving["present"] = 1
+    if moving["mode"] == TRAIN:
+        s.trains[s.clock[at.TRAINS]] = flow
+        s.clock[at.TRAINS] += 1
+        return
+    s.clock[at.FLOWS] += 1
+    if moving["mode"] == SIMPLE:
+        cross = s.crosses[moving["cross"]]
+        link = s.links[cross["link"]]
+        advance_link(link, now)
+        finish = link["virtual"] + moving["bytes"] * cross["cost"] / moving["weight"]
+        push_share(s.sharing, link, finish, task)
+        link["weight"] += moving["weight"]
+        touch(s, cross["link"])
+        return
+    moving["remaining"], moving["rate"], moving["since"], moving["end"] = moving["bytes"], 0.0, now, at.NEVER
+    for index in range(moving["cross"], s.flows[flow + 1]["cross"]):
+        cross = s.crosses[index]
+        link = s.links[cross["link"]]
+        behind, before = -1, link["tail"]
+        while before >= 0 and s.crosses[before]["flow"] > flow:
+            behind = before
+            before = s.crosses[before]["before"]
+        cross["before"], cross["behind"] = before, behind
+        if before >= 0:
+            s.crosses[before]["behind"] = index
+        else:
+            link["head"] = index
+        if behind >= 0:
+            s.crosses[behind]["before"] = index
+        else:
+            link["tail"] = index
+        link["flows"] += 1
+        touch(s, cross["link"])
+
+
+@njit(inner=True)
+def leave_flow(s: Any, flow: int, now: int) -> None:
+    """A flow leaves its links: all its bytes have moved, or its task is cancelled."""
+    moving = s.flows[flow]
+    moving["present"] = 0
+    moving["end"] = -1
+    s.clock[at.FLOWS] -= 1
+    if moving["mode"] == SIMPLE:
+        cross = s.crosses[moving["cross"]]
+        link = s.links[cross["link"]]
+        advance_link(link, now)
+        remove_share(s.sharing, link, moving["task"])
+        drop_weight(link, moving["weight"])
+        touch(s, cross["link"])
+        return
+    for index in range(moving["cross"], s.flows[flow + 1]["cross"]):
+        cross = s.crosses[index]
+        link = s.links[cross["link"]]
+        if cross["before"] >= 0:
+            s.crosses[cross["before"]]["behind"] = cross["behind"]
+        else:
+            link["head"] = cross["behind"]
+        if cross["behind"] >= 0:
+            s.crosses[cross["behind"]]["before"] = cross["before"]
+        else:
+            link["tail"] = cross["before"]
+        link["flows"] -= 1
+        touch(s, cross["link"])
+
+
+# Simple links: virtual time
+
+
+@njit(inner=True)
+def advance_link(link: Any, now: int) -> None:
+    """Bring the virtual time of a simple link to `now`."""
+    if now > link["since"] and link["weight"] > 0:
+        link["virtual"] += (now - link["since"]) * link["per_tick"] / link["weight"]
+    link["since"] = now
+
+
+@njit(inner=True)
+def drop_weight(link: Any, weight: int) -> None:
+    """Take a flow's weight away; an idle link starts virtual time anew, which stops drift."""
+    link["weight"] -= weight
+    if link["weight"] == 0:
+        link["virtual"] = 0.0
+
+
+@njit(inner=True)
+def end_link(s: Any, index: int, now: int) -> None:
+    """The flow that was to finish first on a simple link leaves, and all others whose bytes have moved by now."""
+    link = s.links[index]
+    advance_link(link, now)
+    virtual = link["virtual"]
+    base = link["heap"]
+    first = True
+    while link["flows"] > 0 and (first or s.sharing[base]["finish"] <= virtual):
+        first = False
+        task = s.sharing[base]["task"]
+        pop_share(s.sharing, link)
+        flow = s.work[task]["flow"]
+        s.flows[flow]["present"], s.flows[flow]["end"] = 0, -1
+        s.clock[at.FLOWS] -= 1
+        drop_weight(link, s.flows[flow]["weight"])
+        end_part(s, task)
+    link["end"] = at.NEVER
+    touch(s, index)
+
+
+@njit(inner=True)
+def settle_simple(s: Any, index: int, now: int) -> None:
+    """Schedule the next end of a simple link that was touched."""
+    link = s.links[index]
+    link["end"] = at.NEVER
+    if link["flows"] == 0 or link["per_tick"] == 0.0:
+        return
+    ticks = (s.sharing[link["heap"]]["finish"] - link["virtual"]) * link["weight"] / link["per_tick"]
+    end = add_ticks(now, max(ticks, 0.0))
+    if end > MAX_TICKS:
+        s.clock[at.FAILED] = s.sharing[link["heap"]]["task"] + 1
+        return
+    link["end"] = end
+    push(s.events, s.clock, end, at.LINK_KEY + int(index))
+
+
+@njit(inner=True)
+def push_share(sharing: Any, link: Any, finish: float, task: int) -> None:
+    """Add (finish, task) to the heap of a simple link."""
+    base, place = link["heap"], link["flows"]
+    link["flows"] += 1
+    while place > 0:
+        above = sharing[base + ((place - 1) >> 1)]
+        if above["finish"] < finish or (above["finish"] == finish and above["task"] < task):
+            break
+        sharing[base + place]["finish"], sharing[base + place]["task"] = above["finish"], above["task"]
+        place = (place - 1) >> 1
+    sharing[base + place]["finish"], sharing[base + place]["task"] = finish, task
+
+
+@njit(inner=True)
+def pop_share(sharing: Any, link: Any) -> None:
+    """Remove the first of the heap of a simple link."""
+    base = link["heap"]
+    link["flows"] -= 1
+    size = link["flows"]
+    finish, task = sharing[base + size]["finish"], sharing[base + size]["task"]
+    place = 0
+    while True:
+        child = 2 * place + 1
+        if child >= size:
+            break
+        below = sharing[base + child]
+        if child + 1 < size:
+            other = sharing[base + child + 1]
+            if other["finish"] < below["finish"] or (other["finish"] == below["finish"] and other["task"] < below["task"]):
+                child += 1
+                below = other
+        if finish < below["finish"] or (finish == below["finish"] and task < below["task"]):
+            break
+        sharing[base + place]["finish"], sharing[base + place]["task"] = below["finish"], below["task"]
+        place = child
+    sharing[base + place]["finish"], sharing[base + place]["task"] = finish, task
+
+
+@njit(inner=True)
+def remove_share(sharing: Any, link: Any, task: int) -> None:
+    """Remove `task` from anywhere in the heap of a simple link (only cancelling does this): rebuild without it."""
+    base, size = link["heap"], link["flows"]
+    link["flows"] = 0
+    for place in range(size):
+        finish, other = sharing[base + place]["finish"], sharing[base + place]["task"]
+        if other != task:
+            push_share(sharing, link, finish, other)
+
+
+# General links: max-min over the connected component
+
+
+@njit(inner=True)
+def settle_general(s: Any, now: int) -> None:
+    """Share the links reached from the touched general links anew, by progressive filling."""
+    touched = s.clock[at.TOUCHED]
+    links = s.scratch[: s.links.shape[0] + 1]
+    flows = s.scratch[s.links.shape[0] + 1 :]
+    some_links, some_flows = 0, 0
+    for place in range(touched):
+        index = s.touched[place]
+        if s.links[index]["general"] != 0 and s.links[index]["mark"] == 0:
+            s.links[index]["mark"] = 1
+            links[some_links] = index
+            some_links += 1
+    seen = 0
+    while seen < some_links:
+        cross = s.links[links[seen]]["head"]
+        seen += 1
+        while cross >= 0:
+            flow = s.crosses[cross]["flow"]
+            if s.flows[flow]["mark"] == 0:
+                s.flows[flow]["mark"] = 1
+                flows[some_flows] = flow
+                some_flows += 1
+                for index in range(s.flows[flow]["cross"], s.flows[flow + 1]["cross"]):
+                    link = s.crosses[index]["link"]
+                    if s.links[link]["mark"] == 0:
+                        s.links[link]["mark"] = 1
+                        links[some_links] = link
+                        some_links += 1
+            cross = s.crosses[cross]["behind"]
+    for place in range(some_links):
+        s.links[links[place]]["mark"] = 0
+    if some_flows > 0:
+        fill(s, links, some_links, flows, some_flows, now)
+        schedule_first(s, flows, some_flows, now)
+
+
+@njit(inner=True)
+def fill(s: Any, links: Any, some_links: int, flows: Any, some_flows: int, now: int) -> None:
+    """Settle the flows up to now and give each its max-min fair rate."""
+    capped = False
+    for place in range(some_flows):
+        moving = s.flows[flows[place]]
+        moving["mark"], moving["open"] = 0, 1
+        moving["remaining"] = max(0.0, moving["remaining"] - moving["rate"] * (now - moving["since"]))
+        moving["since"] = now
+        capped = capped or moving["cap"] < 1e300
+    for place in range(some_links):
+        link = s.links[links[place]]
+        link["used"], link["load"], link["open"] = 0.0, 0.0, 0
+        cross = link["head"]
+        while cross >= 0:
+            link["load"] += s.crosses[cross]["cost"] * s.flows[s.crosses[cross]["flow"]]["weight"]
+            link["open"] += 1
+            cross = s.crosses[cross]["behind"]
+        link["theta"] = theta_of(link, 0.0)
+    level, left = 0.0, some_flows
+    while left > 0:
+        best, theta, some_links = tightest(s, links, some_links, level)
+        flow = lowest_cap(s, flows, some_flows, theta) if capped else -1
+        if flow >= 0:
+            level = max(level, s.flows[flow]["cap"] / s.flows[flow]["weight"])
+            fix(s, flow, level)
+            left -= 1
+            continue
+        level = max(level, theta)
+        cross = s.links[best]["head"]
+        while cross >= 0:
+            flow = s.crosses[cross]["flow"]
+            if s.flows[flow]["open"] != 0:
+                fix(s, flow, level)
+                left -= 1
+            cross = s.crosses[cross]["behind"]
+
+
+@njit(inner=True)
+def theta_of(link: Any, level: float) -> float:
+    """Return the level at which a link is full; cancellation may have left it no load."""
+    return (link["per_tick"] - link["used"]) / link["load"] if link["load"] > 0.0 else level
+
+
+@njit(inner=True)
+def tightest(s: Any, links: Any, some_links: int, level: float) -> Any:
+    """Return (link, theta, number of links kept): the open link that fills first; closed ones are dropped from the list."""
+    best, theta = -1, 0.0
+    place = 0
+    while place < some_links:
+        index = links[place]
+        link = s.links[index]
+        if link["open"] == 0:
+            some_links -= 1
+            links[place] = links[some_links]
+            continue
+        place += 1
+        here = link["theta"] if link["load"] > 0.0 else level
+        if best < 0 or here < theta or (here == theta and index < best):
+            best, theta = index, here
+    return best, theta, some_links
+
+
+@njit(inner=True)
+def lowest_cap(s: Any, flows: Any, some_flows: int, theta: float) -> int:
+    """Return the open flow whose cap is reached first, if that is no later than `theta`; else -1."""
+    best, lowest = -1, 0.0
+    for place in range(some_flows):
+        moving = s.flows[flows[place]]
+        if moving["open"] == 0 or moving["cap"] >= 1e300:
+            continue
+        here = moving["cap"] / moving["weight"]
+        if here <= theta and (best < 0 or here < lowest or (here == lowest and flows[place] < best)):
+            best, lowest = flows[place], here
+    return int(best)
+
+
+@njit(inner=True)
+def fix(s: Any, flow: int, level: float) -> None:
+    """Give a flow its rate and take that from every link it crosses."""
+    moving = s.flows[flow]
+    moving["open"] = 0
+    moving["rate"] = min(moving["cap"], moving["weight"] * level)
+    for index in range(moving["cross"], s.flows[flow + 1]["cross"]):
+        cross = s.crosses[index]
+        link = s.links[cross["link"]]
+        link["used"] += cross["cost"] * moving["rate"]
+        link["load"] -= cross["cost"] * moving["weight"]
+        link["open"] -= 1
+        link["theta"] = theta_of(link, level)
+
+
+@njit(inner=True)
+def schedule_first(s: Any, flows: Any, some_flows: int, now: int) -> None:
+    """Set every flow's end and schedule the first: when it leaves, the others' ends are set anew."""
+    first = at.NEVER
+    for place in range(some_flows):
+        moving = s.flows[flows[place]]
+        end = at.NEVER
+        if moving["remaining"] == 0.0:
+            end = now
+        elif moving["rate"] > 0.0:
+            end = add_ticks(now, moving["remaining"] / moving["rate"])
+            if end > MAX_TICKS:
+                s.clock[at.FAILED] = moving["task"] + 1
+        moving["end"] = end
+        first = min(first, end)
+    if first == at.NEVER:
+        return
+    for place in range(some_flows):
+        if s.flows[flows[place]]["end"] == first:
+            push(s.events, s.clock, first, 4 * int(s.flows[flows[place]]["task"]) + at.FLOW_PART)

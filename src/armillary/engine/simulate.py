@@ -1,0 +1,245 @@
+"""`simulate`: play a task graph to its end, or step by step with `Simulation`.
+
+In:  a `TaskGraph`, optionally a policy with its period.
+Out: a `Trace`. Rules and order of everything that happens: docs/engine.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from armillary.engine import records as at
+from armillary.engine.append import carried_over
+from armillary.engine.blocked import blocked_tasks
+from armillary.engine.graph import GraphBuilder, ResourceKind, TaskGraph
+from armillary.engine.policy import Policy, PolicyFunction
+from armillary.engine.records import CHANGE, NEVER, has_priorities, lay_out
+from armillary.engine.trace import RateSteps, Reason, Trace
+from armillary.engine.validate import check_change
+from armillary.errors import ArmillaryError, InfeasibleError, InputError
+
+NO_POLICY, COMPILED_POLICY, PYTHON_POLICY = range(3)
+
+
+class Simulation:
+    """A run of a graph that can be stopped, looked at, changed and resumed.
+
+    Args:
+        graph: what to play.
+        policy: called as policy(seen, state, command) whenever the tick is a multiple of `period`; a `Policy` runs compiled.
+        period: ticks between two calls of the policy.
+        state: the policy's state, an array of one record (`Policy.new_state`); read and written by every call.
+
+    Raises:
+        InputError: a policy without a period or the other way round.
+    """
+
+    def __init__(self, graph: TaskGraph, *, policy: Policy | PolicyFunction | None = None, period: int = 0, state: Any = None) -> None:
+        if (policy is None) != (period <= 0):
+            raise InputError("a policy needs a period of at least one tick, and a period needs a policy")
+        self.graph = graph
+        self._policy = policy
+        self._policy_state = policy.new_state() if state is None and isinstance(policy, Policy) else state
+        self._state = lay_out(graph)
+        self._reason = Reason.TIME
+        self._general = policy is not None or _is_general(graph)
+        if (graph.edges.value & 1).any():
+            self._state.clock[at.TRACK] |= 2
+        if policy is not None or (graph.resources.kind[graph.changes.resource] == ResourceKind.SERVER).any():
+            self._state.clock[at.TRACK] |= 1
+        self._state.clock[at.PERIOD] = period
+
+    @property
+    def now(self) -> int:
+        """The present tick."""
+        return int(self._state.clock[at.NOW])
+
+    def advance(self, until: int | None = None) -> Reason:
+        """Play every round of every tick up to and including `until` (without it: until nothing is due)."""
+        from armillary.engine._jit import JIT
+        from armillary.engine._policy_type import no_policy
+        from armillary.engine._state_type import table_of
+        from armillary.engine.entries import advance_general, advance_plain
+
+        function, kind = no_policy, NO_POLICY
+        if isinstance(self._policy, Policy) and JIT:
+            function, kind = self._policy.compiled, COMPILED_POLICY
+            self._state = self._state._replace(policy_state=_words(self._policy_state))
+        elif self._policy is not None:
+            kind = PYTHON_POLICY
+        play = advance_general if self._general else advance_plain
+        while True:
+            self._reason = Reason(play(table_of(self._state), NEVER if until is None else until, function, kind))
+            if self._reason == Reason.CAPACITY:
+                self._grow_steps()
+            elif self._reason == Reason.POLICY:
+                self._call_policy()
+            else:
+                return self._reason
+
+    def set_rate(self, resource: int, factor: float) -> None:
+        """Set the rate factor of a server at the present tick.
+
+        Raises:
+            InputError: not a server, or a factor that is not above 0.
+        """
+        if self._kind(resource) != ResourceKind.SERVER:
+            raise InputError(f"{self.graph.resources.names[resource]!r} has no rate to set", hint="use set_capacity for links and arbiters")
+        self._track_rates()
+        self._change(resource, factor)
+
+    def set_capacity(self, resource: int, per_second: float) -> None:
+        """Set the capacity per second of a link or arbiter at the present tick.
+
+        Raises:
+            InputError: neither a link nor an arbiter, or a capacity that it cannot take.
+        """
+        if self._kind(resource) not in (ResourceKind.LINK, ResourceKind.ARBITER):
+            raise InputError(f"{self.graph.resources.names[resource]!r} has no capacity to set", hint="use set_rate for servers")
+        self._change(resource, per_second)
+
+    def cancel(self, task: int) -> None:
+        """Take `task` out; what depends on it goes with it, unless the edge says keep.
+
+        Raises:
+            InputError: there is no such task.
+        """
+        from armillary.engine._state_type import table_of
+        from armillary.engine.entries import cancel_task
+
+        if not 0 <= task < len(self.graph):
+            raise InputError(f"task {task} does not exist", hint=f"there are {len(self.graph)} tasks")
+        cancel_task(table_of(self._state), task, self.now)
+        self._round_is_due()
+
+    def append(self, more: TaskGraph | GraphBuilder, *, edges: Iterable[tuple[int, int, int]] = ()) -> None:
+        """Add tasks, leases and edges at the present tick; see `armillary.engine.joined.joined` for ids and edges.
+
+        Raises:
+            InputError: a rule of docs/engine.md is broken by the whole.
+        """
+        self.graph, self._state, doomed = carried_over(self.graph, self._state, more, edges)
+        self._general = True
+        self._round_is_due()
+        for task in doomed:
+            self.cancel(task)
+
+    def trace(self) -> Trace:
+        """Return what happened so far."""
+        state, count = self._state, len(self.graph)
+        steps = state.steps[: state.clock[at.STEPS]]
+        return Trace(
+            graph=self.graph,
+            reason=self._reason,
+            now=self.now,
+            start=state.tasks["start"][:count].copy(),
+            end=state.tasks["end"][:count].copy(),
+            cause=state.tasks["cause"][:count].copy(),
+            status=state.tasks["status"][:count].copy(),
+            rate_steps=RateSteps(steps["tick"].copy(), steps["resource"].copy(), steps["value"].copy()),
+        )
+
+    def blocked(self) -> list[str]:
+        """Name each task that has not ended and what it waits for."""
+        return blocked_tasks(self.graph, self._state)
+
+    def failed_task(self) -> str:
+        """Name the task whose end would lie beyond 2**62 ticks, after OVERFLOW."""
+        return self.graph.task_name(max(0, int(self._state.clock[at.FAILED]) - 1))
+
+    def _kind(self, resource: int) -> ResourceKind:
+        if not 0 <= resource < len(self.graph.resources):
+            raise InputError(f"resource {resource} does not exist", hint=f"there are {len(self.graph.resources)} resources")
+        return ResourceKind(int(self.graph.resources.kind[resource]))
+
+    def _change(self, resource: int, value: float) -> None:
+        from armillary.engine._state_type import table_of
+        from armillary.engine.entries import change_value
+
+        check_change(self.graph.resources.names[resource], self._kind(resource), value)
+        if self._state.clock[at.STEPS] == len(self._state.steps):
+            self._grow_steps()
+        change_value(table_of(self._state), resource, value, self.now)
+        self._general = True
+        self._round_is_due()
+
+    def _round_is_due(self) -> None:
+        clock = self._state.clock
+        clock[at.DUE] = 1
+        clock[at.ROUND_LIMIT] = clock[at.TICK_ROUNDS] + len(self.graph) + 1000
+
+    def _grow_steps(self) -> None:
+        steps = self._state.steps
+        more = np.zeros(2 * len(steps) + 2 * len(self.graph.resources), CHANGE)
+        more[: len(steps)] = steps
+        self._state = self._state._replace(steps=more)
+
+    def _call_policy(self) -> None:
+        assert self._policy is not None
+        record = self._policy_state
+        self._policy(self._state.seen, record[0] if isinstance(record, np.ndarray) else record, self._state.command)
+
+    def _track_rates(self) -> None:
+        """From now on keep lists of running tasks by server; put those that run already on them."""
+        state = self._state
+        if state.clock[at.TRACK] & 1:
+            return
+        state.clock[at.TRACK] |= 1
+        from armillary.engine.changes import link_running
+
+        for task in np.flatnonzero(state.tasks["status"][:-1] == 2).tolist():
+            work = state.work[task]
+            if work["end"] == NEVER and state.tasks[task]["duration"] > 0:
+                work["since"] = state.tasks[task]["start"] + work["latency"]
+                work["left"], work["end"] = state.tasks[task]["duration"], work["since"] + state.tasks[task]["duration"]
+            if work["server"] >= 0:
+                _plain(link_running)(state, task)
+
+
+def simulate(
+    graph: TaskGraph, *, policy: Policy | PolicyFunction | None = None, period: int = 0, state: Any = None, until: int | None = None
+) -> Trace:
+    """Play `graph` and return its trace.
+
+    Args:
+        graph: what to play.
+        policy, period, state: as for `Simulation`.
+        until: last tick to play; without it the graph is played to its end.
+
+    Raises:
+        InfeasibleError: tasks remain that wait for one another; names them and what they wait for.
+        ArmillaryError: the run does not come to an end (LIVELOCK) or leaves the range of ticks (OVERFLOW).
+    """
+    run = Simulation(graph, policy=policy, period=period, state=state)
+    reason = run.advance(until)
+    if reason == Reason.DEADLOCK:
+        blocked = run.blocked()
+        more = f" (and {len(blocked) - 3} more)" if len(blocked) > 3 else ""
+        raise InfeasibleError(f"deadlock at tick {run.now}: {'; '.join(blocked[:3])}{more}")
+    if reason == Reason.LIVELOCK:
+        raise ArmillaryError(f"livelock: rounds without end at tick {run.now}")
+    if reason == Reason.OVERFLOW:
+        raise InputError(f"{run.failed_task()} would end beyond 2**62 ticks", hint="use a longer tick")
+    return run.trace()
+
+
+def _is_general(graph: TaskGraph) -> bool:
+    """Whether the graph needs more than tasks on servers in order of arrival."""
+    resources = graph.resources
+    return bool(
+        has_priorities(graph)
+        or len(graph.crossings.index)
+        or len(graph.members.index)
+        or len(graph.changes.tick)
+        or graph.latency.any()
+        or graph.release.any()
+        or resources.backfill.any()
+        or (graph.edges.value & 1).any()
+    )
+
+
+def _words(record: Any) -> Any:
+    return record.view(np.int64).reshape(-1) if record is not None else np.zeros(1, np.int64)
