@@ -21,6 +21,7 @@ import llvmlite
 import numba
 import numpy as np
 from numba import config, types
+from numba.core.typing.typeof import typeof
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -93,3 +94,8 @@ def array_type(dtype: np.dtype[Any], *, readonly: bool = False) -> types.Array:
 def record_type(dtype: np.dtype[Any]) -> Any:
     """Return the numba type of one record of `dtype`."""
     return numba.from_dtype(dtype)
+
+
+def type_of(value: Any) -> Any:
+    """Return the numba type of a Python value (a named tuple of arrays, say)."""
+    return typeof(value)
