@@ -2,7 +2,7 @@
 
 In:  a `Network` with placements, shapes and residency, a `Chip`.
 Out: `Caching`: the layers whose weights are cached, and the bytes set aside for them.
-Activations go first: the cache gets what the largest set of live activations and working tiles leaves of the scratchpad.
+Activations go first: the cache gets what the largest set of live activations and working tiles leaves.
 Weights of a layer are cached whole, in network order, first fit; the others are streamed at every inference.
 """
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from armillary.hardware import Chip
 from armillary.npu.geometry import Geometry, IntArray
 from armillary.npu.place import Engine, Placement
-from armillary.npu.reside import LOAD_SHARE, Residency, neighbourhood
+from armillary.npu.reside import Residency, double_buffered, neighbourhood
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,5 +53,7 @@ def cache(placements: tuple[Placement, ...], shapes: Geometry, residency: Reside
 def _streaming_room(shapes: Geometry, weights: IntArray, residency: Residency, chip: Chip) -> IntArray:
     """Return the room for weights of one granule of output channels, double buffered, shape (layers,)."""
     granule = np.minimum(shapes.outputs, chip.array.granules.outputs)
-    tiles = np.ceil(weights * (granule / shapes.outputs) / LOAD_SHARE).astype(np.int64)
-    return np.maximum(tiles, residency.smallest_bytes)
+    tiles = np.ceil(weights * (granule / shapes.outputs)).astype(np.int64)
+    return np.maximum(
+        double_buffered(tiles, np.zeros_like(tiles), int(residency.store_bytes.max())), residency.smallest_bytes
+    )

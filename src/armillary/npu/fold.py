@@ -1,8 +1,8 @@
 """Fold what costs nothing at run time into what does: constants, batch norms, quantise pairs, explicit pads.
 
 In:  a `Graph` as importers deliver it.
-Out: a `Graph` with the same outputs: operators over constants are gone, a batch norm behind a convolution or gemm is part
-of its weights and bias, quantisations that change nothing or undo each other are gone, pads are part of the window.
+Out: a `Graph` with the same outputs: operators over constants are gone, a batch norm behind a convolution or gemm is
+part of its weights and bias, quantisations that change nothing or undo each other are gone, pads are part of the window.
 """
 
 from __future__ import annotations
@@ -79,7 +79,11 @@ def fold_pads(graph: Graph) -> Graph:
             continue
         (reader,) = graph.consumers[op.outputs[0]]
         before, after = graph.tensors[op.inputs[0]].shape, graph.tensors[op.outputs[0]].shape
-        images = len(before) == len(after) == 4 and before[:2] == after[:2] and min(after[2] - before[2], after[3] - before[3]) >= 0
+        images = (
+            len(before) == len(after) == 4
+            and before[:2] == after[:2]
+            and min(after[2] - before[2], after[3] - before[3]) >= 0
+        )
         if reader.kind not in _PADDED or reader.window is None or reader.name in replaced or not images:
             continue
         high, wide = after[2] - before[2], after[3] - before[3]
@@ -105,9 +109,7 @@ def _reading(graph: Graph, source: Mapping[str, str]) -> Graph:
     """Return `graph` in which every reader of a tensor in `source` reads what stands for it."""
     if not source:
         return graph
-    operators = tuple(
-        replace(op, inputs=tuple(source.get(name, name) for name in op.inputs)) for op in graph.operators
-    )
+    operators = tuple(replace(op, inputs=tuple(source.get(name, name) for name in op.inputs)) for op in graph.operators)
     return replace(graph, operators=operators, outputs=tuple(source.get(name, name) for name in graph.outputs))
 
 

@@ -2,8 +2,9 @@
 
 In:  a folded `Graph` and a `Chip`.
 Out: `Network`: layers in order, each with the activations it reads (as the tensors that really exist), its weights and
-its outputs. A bias and an activation ride on the convolution or gemm before them; views never run; concatenations and
-slices that the chip can address do not either: their readers read the pieces where they lie.
+its outputs. A bias and an activation ride on the convolution or gemm before them, an activation on a binary operator too;
+views never run; concatenations and slices that the chip can address do not either: their readers read the pieces where
+they lie.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from armillary.hardware import Chip
-from armillary.workload import Graph, Operator, OpKind
 from armillary.npu.fold import ABSORBS_NORM
+from armillary.workload import Graph, Operator, OpKind
 
 _ADDRESSED = frozenset({OpKind.CONCAT, OpKind.SLICE})
+_BINARY = frozenset({OpKind.ADD, OpKind.MUL, OpKind.ELEMENTWISE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +82,18 @@ def fuse(graph: Graph, chip: Chip) -> Network:
 
 def _rides(op: Operator, layer: Layer, graph: Graph, chip: Chip) -> bool:
     """True if `op` can be part of the output stage of `layer`."""
-    written = layer.outputs[0]
+    written, kind = layer.outputs[0], layer.op.kind
     alone = len(graph.consumers[written]) == 1 and written not in graph.outputs
-    if not alone or layer.op.kind not in ABSORBS_NORM or layer.op.kind.value not in chip.array.operators:
+    if not alone or layer.op.activation is not None:
         return False
+    on_array = kind in ABSORBS_NORM and kind.value in chip.array.operators
     if op.kind is OpKind.ACTIVATION:
         named = op.activation.value if op.activation is not None else "other"
-        return layer.op.activation is None and named in chip.array.activations
+        on_vector = kind in _BINARY and kind.value in chip.vector.operators
+        return (on_array and named in chip.array.activations) or (on_vector and named in chip.vector.activations)
     # A constant added to every output is a bias.
     constants = [name for name in op.inputs if graph.tensors[name].constant]
-    return op.kind is OpKind.ADD and layer.op.activation is None and len(constants) == 1 == len(op.inputs) - 1
+    return on_array and op.kind is OpKind.ADD and len(constants) == 1 == len(op.inputs) - 1
 
 
 def _with_rider(layer: Layer, op: Operator) -> Layer:

@@ -28,8 +28,8 @@ _WINDOWED = frozenset({OpKind.CONV, OpKind.DEPTHWISE, OpKind.MAX_POOL, OpKind.AV
 # Channels do not mix: a tile of output channels needs only the same channels of the input.
 _BY_CHANNEL = frozenset(
     {
-        OpKind.DEPTHWISE, OpKind.MAX_POOL, OpKind.AVG_POOL, OpKind.GLOBAL_POOL, OpKind.ADD, OpKind.MUL, OpKind.ELEMENTWISE,
-        OpKind.ACTIVATION, OpKind.BATCH_NORM, OpKind.QUANTIZE,
+        OpKind.DEPTHWISE, OpKind.MAX_POOL, OpKind.AVG_POOL, OpKind.GLOBAL_POOL, OpKind.ADD, OpKind.MUL,
+        OpKind.ELEMENTWISE, OpKind.ACTIVATION, OpKind.BATCH_NORM, OpKind.QUANTIZE,
     }
 )  # fmt: skip
 

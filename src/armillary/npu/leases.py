@@ -2,8 +2,8 @@
 
 In:  a `Plan`, its `Tasks`. Out: leases in the `GraphBuilder`.
 A loaded tile is held from its load to the last tile that uses it, a stored tile from its computation to the end of its
-store, an activation that stays from its first writer to its last reader. Tiling and residency leave room for all of them,
-so no lease ever has to wait; the pool proves it at every simulated time.
+store, an activation that stays from its first writer to its last reader. Tiling and residency leave room for all of
+them, so no lease ever has to wait; the pool proves it at every simulated time.
 """
 
 from __future__ import annotations
@@ -55,7 +55,13 @@ def _hold_activations(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Que
         for name in layer.outputs:
             members[name] = [int(compute[first]), int(compute[last])]
     residency = plan.residency
-    for name, size, stays in zip(residency.names, residency.bytes.tolist(), residency.resident.tolist(), strict=True):
-        if stays and name in members:
-            held = list(dict.fromkeys(members[name]))
-            build.member(held, build.lease(queues.scratchpad, size))
+    lease_of: dict[int, int] = {}
+    holders: dict[int, dict[int, None]] = {}
+    for index in np.flatnonzero(residency.resident).tolist():
+        # Writers come before readers, so the tensor whose place this one takes has its lease already.
+        before = lease_of.get(int(residency.in_place_of[index]))
+        lease = build.lease(queues.scratchpad, int(residency.bytes[index])) if before is None else before
+        lease_of[index] = lease
+        holders.setdefault(lease, {}).update(dict.fromkeys(members.get(residency.names[index], [])))
+    for lease, held in holders.items():
+        build.member(list(held), lease)

@@ -65,7 +65,10 @@ def _fed(plan: Plan, tasks: Tasks) -> Pairs:
     """Let every layer wait for the layers and arrivals whose tensors it reads."""
     network, count = plan.network, len(plan.tiles)
     stored, loaded = tasks.stores.by_tile(count), tasks.inputs.by_tile(count)
-    arrived = {network.inputs[at]: int(task) for task, at in zip(tasks.arrivals.ids.tolist(), tasks.arrivals.at.tolist(), strict=True)}
+    arrived = {
+        network.inputs[at]: int(task)
+        for task, at in zip(tasks.arrivals.ids.tolist(), tasks.arrivals.at.tolist(), strict=True)
+    }
     made = dict(arrived)
     on_host = dict(zip(tasks.host.at.tolist(), tasks.host.ids.tolist(), strict=True))
     pairs: Pairs = []

@@ -59,7 +59,13 @@ def compute_cycles(
 
 
 def scratchpad_elements(
-    shapes: Geometry, layer: IntArray, positions: IntArray, rows: IntArray, channels: IntArray, engine: Engine, chip: Chip
+    shapes: Geometry,
+    layer: IntArray,
+    positions: IntArray,
+    rows: IntArray,
+    channels: IntArray,
+    engine: Engine,
+    chip: Chip,
 ) -> FloatArray:
     """Return the elements that tiles read and write in the scratchpad, shape (tiles,)."""
     share = rows * channels / (shapes.rows[layer] * shapes.outputs[layer])

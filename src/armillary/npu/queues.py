@@ -2,8 +2,8 @@
 
 In:  a `Chip` and the bytes that cached weights take. Out: `Queues`, the resource numbers in a `GraphBuilder`.
 Servers are in-order queues (their order is a chain of edges): the array, the vector engine unless it shares the array,
-DMA engines, the host link, the host. Bytes of transfers share the rate of the memory or link behind them; the rest of the
-scratchpad is a pool from which tiles and activations take leases.
+DMA engines, the host link, the host. Bytes of transfers share the rate of the memory or link behind them; the rest of
+the scratchpad is a pool from which tiles and activations take leases.
 """
 
 from __future__ import annotations

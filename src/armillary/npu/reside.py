@@ -3,8 +3,8 @@
 In:  a `Network`, its placements and shapes, a `Chip`.
 Out: `Residency`: lifetimes of all activations, which of them stay, and the bytes that stay at each layer.
 What does not stay lies in the backing memory (DRAM, or the host's memory over its link) and is moved tile by tile.
-Decided in the order of writing: a tensor stays if at every layer of its life there is room for it beside what was decided
-before and the tiles that the layer and its neighbours need to work.
+Decided in the order of writing: a tensor stays if at every layer of its life there is room for it beside what was
+decided before and the tiles that the layer and its neighbours need to work.
 """
 
 from __future__ import annotations
@@ -20,10 +20,15 @@ from armillary.npu.fuse import Network
 from armillary.npu.geometry import Geometry, IntArray
 from armillary.npu.place import Engine, Placement
 from armillary.units import MIB
+from armillary.workload import OpKind
 
-# Shares of the room that double-buffered tiles get: twice 3/8 for what is loaded, twice 1/8 for what is stored.
-LOAD_SHARE = 3 / 8
-STORE_SHARE = 1 / 8
+# Outputs of these may lie where an input lay that nothing else needs.
+_IN_PLACE = frozenset(
+    {OpKind.ADD, OpKind.MUL, OpKind.ELEMENTWISE, OpKind.ACTIVATION, OpKind.BATCH_NORM, OpKind.QUANTIZE}
+)
+
+# No store is known to be small before it is decided what stays.
+UNKNOWN = 2**60
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +40,11 @@ class Residency:
     first: IntArray  # layer that writes it (0 for an input of the network)
     last: IntArray  # last layer that reads it
     resident: npt.NDArray[np.bool_]
+    in_place_of: IntArray  # tensor whose bytes it takes over, -1: none
     live_bytes: IntArray  # bytes that stay while the layer runs
     smallest_bytes: IntArray  # room that the layer needs at its smallest tiling
+    load_bytes: IntArray  # of its inputs that do not stay, each once; 0 for layers on the host
+    store_bytes: IntArray  # of its outputs that do not stay
 
     def stays(self, tensor: str) -> bool:
         """True if `tensor` stays in the scratchpad."""
@@ -47,7 +55,7 @@ def reside(network: Network, placements: tuple[Placement, ...], shapes: Geometry
     """Decide which activations of `network` stay in the scratchpad of `chip`.
 
     Raises:
-        InfeasibleError: a layer does not fit at its smallest tiling; names the layer, its largest tensor and the shortfall.
+        InfeasibleError: a layer does not fit at its smallest tiling; names it, its largest tensor, the shortfall.
     """
     size = int(chip.scratchpad.size.value)
     on_chip = np.array([placement.engine != Engine.HOST for placement in placements], np.bool_)
@@ -56,22 +64,43 @@ def reside(network: Network, placements: tuple[Placement, ...], shapes: Geometry
     room = neighbourhood(np.maximum(smallest, np.where(on_chip, np.minimum(_working_room(shapes, chip), size // 2), 0)))
     names, first, last, may_stay = _lifetimes(network, on_chip, chip)
     sizes = np.array([network.graph.tensors[name].bytes for name in names], np.int64)
-    resident = np.zeros(len(names), np.bool_)
+    resident, in_place_of = np.zeros(len(names), np.bool_), np.full(len(names), -1, np.int64)
+    places = _places(network, names, sizes, last)
     live = np.zeros(len(shapes), np.int64)
     # With a vector engine of its own, two neighbouring layers run at once, so a tensor stays one layer longer.
     linger = 0 if chip.vector.shares_array else 1
     for index in np.flatnonzero(may_stay).tolist():
-        span = slice(int(first[index]), int(last[index]) + 1 + linger)
-        if int((live[span] + room[span]).max()) + int(sizes[index]) <= size:
+        place_of = next((source for source in places.get(index, ()) if resident[source]), -1)
+        # Where it takes over bytes, they are counted already while its writer runs.
+        span = slice(int(first[index]) + (place_of >= 0), int(last[index]) + 1 + linger)
+        if int((live[span] + room[span]).max(initial=0)) + int(sizes[index]) <= size:
             live[span] += sizes[index]
-            resident[index] = True
-    return Residency(names, sizes, first, last, resident, live, smallest)
+            resident[index], in_place_of[index] = True, place_of
+    loads, stores = _moved_bytes(network, {name for name, stays in zip(names, resident, strict=True) if not stays})
+    loads, stores = np.where(on_chip, loads, 0), np.where(on_chip, stores, 0)
+    return Residency(names, sizes, first, last, resident, in_place_of, live, smallest, loads, stores)
 
 
 def smallest_room(shapes: Geometry) -> IntArray:
-    """Return the bytes that each layer needs with tiles of one row and one channel, everything moved, shape (layers,)."""
+    """Return the bytes that each layer needs with tiles of one row and channel, everything moved, shape (layers,)."""
     loads, stores = _tile_bytes(shapes, np.ones(len(shapes), np.int64))
-    return np.ceil(np.maximum(loads / LOAD_SHARE, stores / STORE_SHARE)).astype(np.int64)
+    return double_buffered(loads, stores, UNKNOWN)
+
+
+def double_buffered(loads: IntArray, stores: IntArray, largest_store: int) -> IntArray:
+    """Return the room that two tiles need which load and store these bytes, shape as given.
+
+    While tile j runs, the loads of j and j + 1 and the stores of j - 1 and j lie in the scratchpad, of up to three
+    layers. Their sum stays within the room R if a store takes at most S = min(largest store of the network, R / 8) and
+    a load at most R / 2 - S (`tile_budgets`).
+    """
+    return np.maximum(8 * stores, np.minimum(2 * (loads + largest_store), -(-8 * loads // 3)))
+
+
+def tile_budgets(room: IntArray, largest_store: int) -> tuple[IntArray, IntArray]:
+    """Return (bytes that a tile may load, bytes that it may store) in `room`; the inverse of `double_buffered`."""
+    store = np.minimum(largest_store, room // 8)
+    return room // 2 - store, store
 
 
 def neighbourhood(values: IntArray) -> IntArray:
@@ -83,7 +112,19 @@ def neighbourhood(values: IntArray) -> IntArray:
 def _working_room(shapes: Geometry, chip: Chip) -> IntArray:
     """Return the room for tiles of one row and one granule of output channels, which keep the array filled."""
     loads, stores = _tile_bytes(shapes, np.minimum(shapes.outputs, chip.array.granules.outputs))
-    return np.ceil(np.maximum(loads / LOAD_SHARE, stores / STORE_SHARE)).astype(np.int64)
+    return double_buffered(loads, stores, UNKNOWN)
+
+
+def _places(network: Network, names: tuple[str, ...], sizes: IntArray, last: IntArray) -> dict[int, list[int]]:
+    """Return, for outputs of element-by-element layers, the inputs that end there and have the same size."""
+    number = {name: index for index, name in enumerate(names)}
+    places: dict[int, list[int]] = {}
+    for index, layer in enumerate(network.layers):
+        if layer.op.kind in _IN_PLACE:
+            output = number[layer.outputs[0]]
+            inputs = [number[name] for name in layer.sources if name in layer.reads]
+            places[output] = [source for source in inputs if last[source] == index and sizes[source] == sizes[output]]
+    return places
 
 
 def _tile_bytes(shapes: Geometry, channels: IntArray) -> tuple[IntArray, IntArray]:
@@ -93,6 +134,20 @@ def _tile_bytes(shapes: Geometry, channels: IntArray) -> tuple[IntArray, IntArra
     inputs = shapes.in_bytes * rows_read / shapes.in_rows * np.where(shapes.by_channel == 1, share, 1.0)
     loads = np.ceil(inputs) + np.ceil(shapes.weight_bytes * share)
     return loads.astype(np.int64), np.ceil(shapes.out_bytes * share / shapes.rows).astype(np.int64)
+
+
+def _moved_bytes(network: Network, moved: set[str]) -> tuple[IntArray, IntArray]:
+    """Return (bytes read, bytes written) of each layer outside of the scratchpad, each once, shape (layers,)."""
+    tensors = network.graph.tensors
+    loads, stores = [], []
+    for layer in network.layers:
+        read = sum(tensors[name].bytes for name in layer.reads)
+        sources = sum(tensors[name].bytes for name in layer.sources)
+        outside = sum(tensors[name].bytes for name in layer.sources if name in moved)
+        # A view may be larger (repeated) or smaller (sliced) than its sources: the share that lies outside counts.
+        loads.append(-(-read * outside // sources) if sources else 0)
+        stores.append(sum(tensors[name].bytes for name in layer.outputs if name in moved))
+    return np.array(loads, np.int64), np.array(stores, np.int64)
 
 
 def _refuse_what_cannot_fit(network: Network, shapes: Geometry, smallest: IntArray, chip: Chip) -> None:

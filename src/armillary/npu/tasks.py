@@ -100,9 +100,7 @@ def _compute(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
     return Block(ids, np.arange(len(tiles)), 2.0 * np.arange(len(tiles)))
 
 
-def _transfers(
-    build: GraphBuilder, plan: Plan, queues: Queues, moved: IntArray, key: FloatArray, kind: str
-) -> Block:
+def _transfers(build: GraphBuilder, plan: Plan, queues: Queues, moved: IntArray, key: FloatArray, kind: str) -> Block:
     """Add one transfer for each tile with bytes in `moved`; loads go round the loading queues."""
     chip = plan.chip
     at = np.flatnonzero(moved)
@@ -159,9 +157,11 @@ def _host(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
 
 
 def _arrivals(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
-    """Add the arrival of inputs over the host link: of those that stay in the scratchpad, or of all where there is DRAM."""
+    """Add arrivals over the host link: of inputs that stay in the scratchpad, or of all where there is DRAM."""
     names = plan.network.inputs if queues.link >= 0 else ()
-    at = np.array([i for i, name in enumerate(names) if plan.chip.dram is not None or plan.residency.stays(name)], np.int64)
+    at = np.array(
+        [i for i, name in enumerate(names) if plan.chip.dram is not None or plan.residency.stays(name)], np.int64
+    )
     return _link_transfers(build, plan, queues, names, at, "arrival", -10.0)
 
 

@@ -3,8 +3,8 @@
 In:  shapes, placements, residency and caching of the layers, a `Chip`.
 Out: `Tiling`: per layer the number of row groups, the channels of a tile, and which of the two is the outer loop.
 A layer that moves nothing is one tile. For the others, all splits on a grid are priced by
-max(sum of compute, sum of transfers) + first load + last store, and the cheapest that fits is taken (of splits within 2 % of
-it, the one with the fewest tiles).
+max(sum of compute, sum of transfers) + first load + last store, and the cheapest that fits is taken (of splits within
+2 % of it, the one with the fewest tiles).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from armillary.npu.fuse import Network
 from armillary.npu.geometry import FloatArray, Geometry, IntArray
 from armillary.npu.place import Engine, Placement
 from armillary.npu.price import compute_cycles
-from armillary.npu.reside import LOAD_SHARE, STORE_SHARE, Residency, neighbourhood
+from armillary.npu.reside import Residency, neighbourhood, tile_budgets
 from armillary.units import MIB
 
 MAX_TILES = 4096  # of one layer
@@ -60,44 +60,26 @@ def tile(
         InfeasibleError: a layer does not fit beside what stays in the scratchpad.
     """
     on_chip = np.array([placement.engine != Engine.HOST for placement in placements], np.bool_)
-    loads, stores = moved_bytes(network, residency)
-    loads, stores = np.where(on_chip, loads, 0), np.where(on_chip, stores, 0)
+    loads, stores = residency.load_bytes, residency.store_bytes
     streams = np.where(on_chip & ~caching.cached, shapes.weight_bytes, 0)
     row_groups = np.ones(len(shapes), np.int64)
     channels = shapes.outputs.copy()
     rows_outer = np.zeros(len(shapes), np.bool_)
     room = int(chip.scratchpad.size.value) - caching.bytes - neighbourhood(residency.live_bytes)
-    # Small outputs leave more of the room to what is loaded.
-    store_room = neighbourhood(stores)
-    small = 2 * store_room <= 2 * STORE_SHARE * room
-    load_budget = np.where(small, room / 2 - store_room, room * LOAD_SHARE)
-    store_budget = np.where(small, store_room, room * STORE_SHARE)
+    load_budget, store_budget = tile_budgets(room, int(stores.max(initial=0)))
     for index in np.flatnonzero(loads + stores + streams).tolist():
         grid = _grid(shapes, index, chip)
         moves = (int(loads[index]), int(stores[index]), int(streams[index]))
-        chosen = _cheapest(shapes, index, placements[index], grid, moves, (load_budget[index], store_budget[index]), chip)
+        chosen = _cheapest(
+            shapes, index, placements[index], grid, moves, (int(load_budget[index]), int(store_budget[index])), chip
+        )
         if chosen is None:
             raise InfeasibleError(
-                f"layer {network.layers[index].name!r} does not fit beside the {residency.live_bytes[index] / MIB:.3g} MiB of "
+                f"layer {network.layers[index].name!r} does not fit beside {residency.live_bytes[index] / MIB:.3g} MiB of "
                 f"activations and {caching.bytes / MIB:.3g} MiB of weights that stay in the scratchpad of {chip.name}"
             )
         row_groups[index], channels[index], rows_outer[index] = chosen
     return Tiling(row_groups, channels, -(-shapes.outputs // channels), rows_outer, loads, stores, streams)
-
-
-def moved_bytes(network: Network, residency: Residency) -> tuple[IntArray, IntArray]:
-    """Return (bytes read, bytes written) of each layer in the backing memory if nothing is read twice, shape (layers,)."""
-    moved = {name for name, stays in zip(residency.names, residency.resident, strict=True) if not stays}
-    tensors = network.graph.tensors
-    loads, stores = [], []
-    for layer in network.layers:
-        read = sum(tensors[name].bytes for name in layer.reads)
-        sources = sum(tensors[name].bytes for name in layer.sources)
-        outside = sum(tensors[name].bytes for name in layer.sources if name in moved)
-        # A view may be larger (repeated) or smaller (sliced) than its sources: the share that lies outside counts.
-        loads.append(-(-read * outside // sources) if sources else 0)
-        stores.append(sum(tensors[name].bytes for name in layer.outputs if name in moved))
-    return np.array(loads, np.int64), np.array(stores, np.int64)
 
 
 def input_rows(shapes: Geometry, index: int | IntArray, rows: IntArray) -> IntArray:
@@ -110,11 +92,16 @@ def _grid(shapes: Geometry, index: int, chip: Chip) -> tuple[IntArray, IntArray,
     """Return candidates (row groups, channels of a tile, rows outer), each of shape (candidates,)."""
     rows, outputs = int(shapes.rows[index]), int(shapes.outputs[index])
     granule = chip.array.granules.outputs
-    groups = sorted({min(rows, step) for power in range(rows.bit_length()) for step in (2**power, 3 * 2**power)} | {rows})
+    groups = sorted(
+        {min(rows, step) for power in range(rows.bit_length()) for step in (2**power, 3 * 2**power)} | {rows}
+    )
     whole = {min(outputs, granule * 2**power) for power in range(max(1, -(-outputs // granule)).bit_length())}
     part = {2**power for power in range(min(outputs, granule).bit_length())}
     sizes = sorted(whole | part | {outputs})
-    grid = np.array([(g, c, o) for g in groups for c in sizes for o in (0, 1) if g * -(-outputs // c) <= MAX_TILES or c == 1], np.int64)
+    grid = np.array(
+        [(g, c, o) for g in groups for c in sizes for o in (0, 1) if g * -(-outputs // c) <= MAX_TILES or c == 1],
+        np.int64,
+    )
     return grid[:, 0], grid[:, 1], grid[:, 2] == 1
 
 
@@ -124,10 +111,10 @@ def _cheapest(
     placement: Placement,
     grid: tuple[IntArray, IntArray, npt.NDArray[np.bool_]],
     moves: tuple[int, int, int],
-    budgets: tuple[float, float],
+    budgets: tuple[int, int],
     chip: Chip,
 ) -> tuple[int, int, bool] | None:
-    """Return the cheapest split that keeps the bytes of a tile within `budgets` (loads, stores), None if there is none."""
+    """Return the cheapest split that keeps a tile within `budgets` (bytes loaded, stored), None if there is none."""
     groups, channels, rows_outer = grid
     load, store, stream = moves
     channel_groups = -(-shapes.outputs[index] // channels)
@@ -147,7 +134,9 @@ def _cheapest(
     rate, latency = transfer_rate(chip)
     transfers = (in_tile > 0) * input_loads + (stream > 0) * weight_loads * channel_groups + (store > 0) * tiles
     transfer_s = moved / rate + transfers * latency / transfer_engines(chip)
-    cycles = compute_cycles(shapes, np.full(len(groups), index), rows * shapes.positions[index], rows, channels, placement, chip)
+    cycles = compute_cycles(
+        shapes, np.full(len(groups), index), rows * shapes.positions[index], rows, channels, placement, chip
+    )
     compute_s = tiles * cycles / chip.clock.value
     price_s: FloatArray = np.maximum(compute_s, transfer_s) + (in_tile + weight_tile + out_tile) / rate + 2 * latency
     price_s = np.where(fits, price_s, np.inf)

@@ -47,7 +47,11 @@ def cut(placements: tuple[Placement, ...], shapes: Geometry, tiling: Tiling, chi
     counts = np.where([placement.engine != Engine.HOST for placement in placements], tiling.tiles, 0)
     layer = np.repeat(np.arange(len(shapes)), counts)
     place = np.arange(len(layer)) - np.repeat(np.cumsum(counts) - counts, counts)
-    row_groups, channel_groups, rows_outer = tiling.row_groups[layer], tiling.channel_groups[layer], tiling.rows_outer[layer]
+    row_groups, channel_groups, rows_outer = (
+        tiling.row_groups[layer],
+        tiling.channel_groups[layer],
+        tiling.rows_outer[layer],
+    )
     row_group = np.where(rows_outer, place // channel_groups, place % row_groups)
     channel_group = np.where(rows_outer, place % channel_groups, place // row_groups)
     first, last = place == 0, place == counts[layer] - 1
@@ -98,7 +102,9 @@ def cut(placements: tuple[Placement, ...], shapes: Geometry, tiling: Tiling, chi
 def _groups(placements: tuple[Placement, ...], layer: IntArray) -> Iterator[tuple[Placement, IntArray]]:
     """Yield each engine and element type in use with the indices of its tiles."""
     kinds = sorted({(placement.engine, placement.dtype) for placement in placements if placement.engine != Engine.HOST})
-    group = np.array([-1 if p.engine == Engine.HOST else kinds.index((p.engine, p.dtype)) for p in placements], np.int64)
+    group = np.array(
+        [-1 if p.engine == Engine.HOST else kinds.index((p.engine, p.dtype)) for p in placements], np.int64
+    )
     for number, (engine, dtype) in enumerate(kinds):
         yield Placement(engine, dtype), np.flatnonzero(group[layer] == number)
 

@@ -1,0 +1,121 @@
+"""`armillary catalog`: the chips and networks that come with Armillary.
+
+In:  arguments. Out: tables, the file of a chip, a template for a new one, the JSON Schema of chip files.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from armillary.cli.present import print_rows, print_table
+from armillary.units import format_quantity
+
+app = App(name="catalog", help="Chips and networks that come with Armillary.")
+new_app = App(name="new", help="A template to start a file of your own from.")
+app.command(new_app)
+
+Json = Annotated[bool, Parameter(name="--json", negative=())]
+
+
+@app.command
+def chips(name: str | None = None, /, *, json: Json = False) -> int:
+    """List the chips, or show the chip NAME with the source of every number.
+
+    Args:
+        name: a chip of the list, or a YAML file.
+        json: print strict JSON.
+    """
+    from armillary import hardware
+    from armillary.store import dumps_strict
+
+    if name is not None:
+        chip = hardware.load_chip(name)
+        if json:
+            sys.stdout.write(dumps_strict(chip.model_dump(mode="json", by_alias=True)))
+        else:
+            sys.stdout.write(hardware.chip_text(name))
+        return 0
+    all_chips = [hardware.load_chip(each) for each in hardware.chip_names()]
+    if json:
+        sys.stdout.write(dumps_strict([{"name": chip.name, "summary": chip.summary} for chip in all_chips]))
+        return 0
+    rows = [
+        (
+            chip.name,
+            ", ".join(f"{format_quantity(peak, 'MAC/s')} {dtype}" for dtype, peak in chip.peak_macs_per_s.items()),
+            f"{chip.scratchpad.size.value / 2**20:.3g} MiB",
+            chip.summary,
+        )
+        for chip in all_chips
+    ]
+    print_table([("chip", "left"), ("peak", "left"), ("scratchpad", "right"), ("what it is", "left")], rows)
+    return 0
+
+
+@app.command
+def models(name: str | None = None, /, *, json: Json = False) -> int:
+    """List the networks, or show the network NAME.
+
+    Args:
+        name: a network of the list.
+        json: print strict JSON.
+    """
+    from armillary.store import dumps_strict
+    from armillary.workload import zoo
+
+    if name is not None:
+        card, graph = zoo.card(name), zoo.build(name)
+        facts: dict[str, object] = {
+            "name": card.name,
+            "summary": card.summary,
+            "resolution": card.resolution,
+            "operators": len(graph.operators),
+            "macs": graph.macs,
+            "parameters": graph.parameters,
+            "source": card.source,
+        }
+        if json:
+            sys.stdout.write(dumps_strict(facts))
+        else:
+            print_rows([(key, str(value)) for key, value in facts.items()])
+        return 0
+    if json:
+        sys.stdout.write(dumps_strict([{"name": card.name, "summary": card.summary} for card in zoo.cards()]))
+        return 0
+    print_table(
+        [("network", "left"), ("pixels", "right"), ("GMAC", "right"), ("M weights", "right"), ("what it is", "left")],
+        [
+            (
+                card.name,
+                str(card.reference_resolution),
+                f"{card.reference_macs / 1e9:.3g}",
+                f"{card.reference_parameters / 1e6:.4g}",
+                card.summary,
+            )
+            for card in zoo.cards()
+        ],
+    )
+    return 0
+
+
+@new_app.command
+def chip() -> int:
+    """Print a commented chip file that is valid: `armillary catalog new chip > my.yaml`."""
+    from armillary import hardware
+
+    sys.stdout.write(hardware.chip_template())
+    return 0
+
+
+@app.command
+def schema(kind: Literal["chip"] = "chip", /) -> int:
+    """Print the JSON Schema of the files that describe a KIND of machine, for editors."""
+    from armillary import hardware
+    from armillary.store import dumps_strict
+
+    assert kind == "chip"
+    sys.stdout.write(dumps_strict(hardware.chip_schema()))
+    return 0

@@ -1,0 +1,52 @@
+"""`armillary npu`: latency, power and energy of a network on an NPU.
+
+In:  arguments. Out: a short table or strict JSON, and a run folder with `--out`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from armillary.cli.common import Common
+from armillary.cli.present import present
+from armillary.cli.shapes import parse_shapes
+
+app = App(name="npu", help="Latency, power and energy of a network on an NPU.")
+
+
+@app.command
+def run(
+    model: str,
+    /,
+    *,
+    chip: str,
+    dtype: str = "int8",
+    batch: int = 1,
+    shape: Annotated[list[str] | None, Parameter(negative=())] = None,
+    resolution: int | None = None,
+    common: Common = Common(),
+) -> int:
+    """Simulate MODEL on CHIP and report latency, energy and what bounds them.
+
+    Args:
+        model: a network of `armillary catalog models`, or a model file.
+        chip: a chip of `armillary catalog chips`, or a YAML file.
+        dtype: element type that the network computes in (int8, fp16, ...).
+        batch: items of one inference (networks of the catalogue).
+        shape: shape of an input of a model file, NAME=1,3,320,320; repeatable.
+        resolution: height and width of the image, pixels (networks of the catalogue).
+    """
+    from armillary import npu
+
+    result = npu.run(
+        model,
+        chip=chip,
+        dtype=dtype,
+        batch=batch,
+        shape=parse_shapes(shape or []) or None,
+        resolution=resolution,
+        seed=common.seed,
+    )
+    return present(result, common)

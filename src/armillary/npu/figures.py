@@ -1,0 +1,168 @@
+"""The report page of one NPU run, composed of the primitives of `report`.
+
+In:  an `NpuResult`. Out: one HTML page: summary, what bounds the run, roofline of the layers, timeline, power, layers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from armillary.npu.queues import DRAM, HOST_LINK, SCRATCHPAD
+from armillary.npu.result import NpuResult
+from armillary.report import (
+    Block,
+    Bottleneck,
+    Column,
+    Footer,
+    Page,
+    RooflinePoints,
+    Section,
+    StepSeries,
+    Tile,
+    bottleneck_table,
+    roofline,
+    step_chart,
+    table,
+    tiles,
+    timeline_columns,
+    timeline_view,
+    trust_box,
+)
+from armillary.units import format_quantity
+
+
+def report(result: NpuResult) -> str:
+    """Return the report page of `result`."""
+    sections = [
+        Section("Summary", [_tiles(result), trust_box(result.trust)]),
+        Section(
+            "What bounds it",
+            [_bounds(result)],
+            lead="Shares of the critical path: the chain of causes that makes the run as long as it is.",
+        ),
+        Section(
+            "Roofline",
+            [_roofline(result)],
+            lead="Layers by their products per byte of tensors. Above the slope of the memory: data stayed on the chip.",
+        ),
+        Section(
+            "Timeline",
+            [_timeline(result)],
+            lead=f"Scratchpad: beside {format_quantity(float(result.cached_parameter_bytes), 'B')} of cached weights.",
+        ),
+        Section(
+            "Power", [_power(result)], lead="Energy of events spread over their tasks, plus idle and leakage power."
+        ),
+        Section("Layers", [_layers(result)]),
+    ]
+    if result.fallbacks:
+        sections.append(Section("On the host", [_fallbacks(result)], lead="What the chip cannot run, with the reason."))
+    versions = dict(result.run.versions) if result.run is not None else {}
+    footer = Footer(
+        versions=versions,
+        reproduce=f"armillary npu run {result.model} --chip {result.chip} {_subtitle_options(result)}",
+        facts={"digest": result.digest(), **result.inputs},
+    )
+    return Page(f"{result.model} on {result.chip}", sections, subtitle=_subtitle(result), footer=footer).html()
+
+
+def _subtitle_options(result: NpuResult) -> str:
+    return f"--dtype {result.dtype} --batch {result.batch}"
+
+
+def _subtitle(result: NpuResult) -> str:
+    return f"{result.dtype}, batch {result.batch}: one inference, event by event"
+
+
+def _tiles(result: NpuResult) -> Block:
+    cached = result.cached_parameter_bytes / max(1, result.parameter_bytes)
+    return tiles(
+        [
+            Tile("Latency", result.latency_s, "s"),
+            Tile("Throughput", f"{result.throughput_per_s:.4g}", "items/s"),
+            Tile("Energy", result.energy_j, "J", note="chip alone, without its host"),
+            Tile("Average power", result.average_power_w, "W"),
+            Tile("Array used", result.mac_utilisation, "%", note="of its peak over the whole latency"),
+            Tile("Work", float(result.macs), "MAC"),
+            Tile("Weights", float(result.parameter_bytes), "B", note=f"{cached:.0%} stay on the chip"),
+            Tile("Host link", float(result.host_link_bytes), "B"),
+            Tile("DRAM", float(result.dram_bytes), "B"),
+            Tile("Scratchpad peak", float(result.scratchpad_peak_bytes), "B"),
+        ]
+    )
+
+
+def _bounds(result: NpuResult) -> Block:
+    return bottleneck_table([Bottleneck(b.what, b.time_s, b.share, b.remedy) for b in result.bounds])
+
+
+def _roofline(result: NpuResult) -> Block:
+    layers = result.layers
+    points = RooflinePoints(
+        name=[layer.name for layer in layers],
+        bound=[layer.bound for layer in layers],
+        operations=np.array([layer.macs for layer in layers], np.float64),
+        bytes=np.array([layer.tensor_bytes for layer in layers], np.float64),
+        time_s=np.array([layer.end_s - layer.start_s for layer in layers]),
+    )
+    memory = DRAM if DRAM in result.timeline.resources.names else HOST_LINK
+    return roofline(
+        points,
+        peaks={"Array": result.peak_macs_per_s},
+        memories={memory: result.memory_bytes_per_s},
+        operation="MAC",
+    )
+
+
+def _timeline(result: NpuResult) -> Block:
+    timeline = result.timeline
+    columns = timeline_columns(
+        timeline,
+        static_w=result.static_power_w,
+        pool_units={SCRATCHPAD: "B"},
+        links=[name for name in (DRAM, HOST_LINK) if name in timeline.resources.names],
+    )
+    return timeline_view(columns)
+
+
+def _power(result: NpuResult) -> Block:
+    power = result.timeline.power(static_w=result.static_power_w)
+    return step_chart([StepSeries("Chip", power.time_s, power.power_w, result.latency_s)], unit="W", label="Power")
+
+
+def _layers(result: NpuResult) -> Block:
+    columns = [
+        Column("Layer"),
+        Column("Operator"),
+        Column("Engine"),
+        Column("Bound by"),
+        Column("Start", "s", "number"),
+        Column("Time", "s", "number"),
+        Column("Share of latency", show="share"),
+        Column("Work", "MAC", "number"),
+        Column("Moved", "B", "number"),
+        Column("Energy", "J", "number"),
+    ]
+    return table(
+        columns,
+        [
+            [
+                layer.name,
+                layer.op,
+                layer.engine,
+                layer.bound,
+                layer.start_s,
+                layer.end_s - layer.start_s,
+                (layer.end_s - layer.start_s) / result.latency_s,
+                float(layer.macs),
+                float(layer.bytes),
+                layer.energy_j,
+            ]
+            for layer in result.layers
+        ],
+    )
+
+
+def _fallbacks(result: NpuResult) -> Block:
+    columns = [Column("Layer"), Column("Operator"), Column("Reason"), Column("Time", "s", "number")]
+    return table(columns, [[each.name, each.op, each.reason, each.time_s] for each in result.fallbacks])

@@ -1,0 +1,120 @@
+"""Compile a network for a chip, play it, and measure.
+
+In:  a network (zoo name, model file or `Graph`) and a chip (catalogue name, YAML file or `Chip`).
+Out: `NpuResult`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from time import perf_counter
+
+from armillary.engine.simulate import simulate
+from armillary.errors import InputError
+from armillary.hardware import Chip, load_chip
+from armillary.npu import measure
+from armillary.npu.compile import compile_network
+from armillary.npu.emit import emit
+from armillary.npu.queues import DRAM, HOST_LINK, SCRATCHPAD
+from armillary.npu.result import NpuResult
+from armillary.npu.tile import transfer_rate
+from armillary.store import content_key
+from armillary.timeline import RunInfo, Timeline
+from armillary.timeline.power import FEMTOJOULE
+from armillary.workload import Graph, load_model, with_dtype
+
+
+def run(
+    model: str | Path | Graph,
+    /,
+    *,
+    chip: str | Path | Chip,
+    dtype: str = "int8",
+    batch: int = 1,
+    shape: Mapping[str, tuple[int, ...]] | None = None,
+    resolution: int | None = None,
+    seed: int = 0,
+) -> NpuResult:
+    """Simulate one inference of `model` on `chip`.
+
+    Args:
+        model: name of the zoo, model file, or a graph.
+        chip: name of the catalogue, YAML file, or a chip.
+        dtype: element type that the floating tensors of the network are turned to.
+        batch: items of one inference; networks of the zoo only.
+        shape: shapes of inputs by name, for the dimensions that a model file leaves open.
+        resolution: height and width of the image, pixels; networks of the zoo only.
+        seed: recorded with the result; nothing in this run is random.
+
+    Returns:
+        Latency in seconds, energy in joules, traffic in bytes, layers, fallbacks, and how far to trust them.
+
+    Raises:
+        InputError: unknown or malformed model or chip, or sizes that do not fit.
+        InfeasibleError: a layer does not fit the scratchpad; names the tensor and the shortfall.
+    """
+    started = perf_counter()
+    device = chip if isinstance(chip, Chip) else load_chip(chip)
+    graph = _graph(model, dtype, batch, shape, resolution)
+    plan = compile_network(graph, device)
+    program = emit(plan)
+    timeline = Timeline.from_trace(simulate(program.tasks))
+    layers = measure.layer_figures(plan, program, timeline)
+    static_w = device.energy.idle.value + device.energy.leakage.value
+    power = timeline.power(static_w=static_w)
+    latency_s = timeline.makespan_s
+    peak = device.peak_macs_per_s.get(dtype, max(device.peak_macs_per_s.values()))
+    items = graph.tensors[graph.inputs[0]].shape[0] if isinstance(model, Graph) and graph.inputs else batch
+    return NpuResult(
+        timeline=timeline,
+        trust=measure.trust(plan, dtype, items),
+        seed=seed,
+        inputs={"model": _identity(model), "chip": content_key(device.model_dump(mode="json", by_alias=True))},
+        run=RunInfo.now(wall_s=perf_counter() - started),
+        model=graph.name,
+        chip=device.name,
+        dtype=dtype,
+        batch=items,
+        latency_s=latency_s,
+        throughput_per_s=items / latency_s,
+        macs=int(plan.shapes.macs.sum()),
+        parameter_bytes=int(plan.shapes.weight_bytes.sum()),
+        dram_bytes=measure.bytes_over(timeline, DRAM),
+        host_link_bytes=measure.bytes_over(timeline, HOST_LINK),
+        scratchpad_peak_bytes=plan.caching.bytes + timeline.in_use(SCRATCHPAD).peak,
+        cached_parameter_bytes=plan.caching.bytes,
+        mac_utilisation=int(plan.tiles.macs.sum()) / (peak * latency_s),
+        energy_j=power.energy_fj * FEMTOJOULE,
+        average_power_w=power.mean_w,
+        peak_power_w=power.peak_w,
+        static_power_w=static_w,
+        peak_macs_per_s=peak,
+        memory_bytes_per_s=transfer_rate(device)[0],
+        kpis=measure.statistics(timeline),
+        bounds=measure.bounds(plan, timeline),
+        layers=layers,
+        fallbacks=measure.fallbacks(plan, layers),
+    )
+
+
+def _graph(
+    model: str | Path | Graph,
+    dtype: str,
+    batch: int,
+    shape: Mapping[str, tuple[int, ...]] | None,
+    resolution: int | None,
+) -> Graph:
+    if not isinstance(model, Graph):
+        return load_model(model, shapes=shape, resolution=resolution, batch=batch, dtype=dtype)
+    if shape or resolution is not None or batch != 1:
+        raise InputError(f"the graph {model.name!r} has its shapes", hint="leave out shape, resolution and batch")
+    return with_dtype(model, dtype)
+
+
+def _identity(model: str | Path | Graph) -> str:
+    """Return what the input was: the name of the zoo, or a digest of the file or graph."""
+    if isinstance(model, Graph):
+        return content_key(model.name, [(tensor.name, tensor.shape, tensor.dtype) for tensor in model.tensors.values()])
+    path = Path(model)
+    return content_key(path.read_bytes()) if path.is_file() else str(model)
