@@ -32,7 +32,7 @@ def carried_over(
     new = lay_out(whole)
     for name in ("tasks", "work", "leases", "flows"):
         _copy_rows(getattr(old, name), getattr(new, name), len(getattr(old, name)) - 1, keep=("entry", "edge", "member", "cross"))
-    for name in ("entries", "crosses", "resources", "arbiters", "traffic", "quanta", "steps", "policy_state"):
+    for name in ("entries", "crosses", "resources", "arbiters", "traffic", "quanta"):
         source = getattr(old, name)
         getattr(new, name)[: len(source)] = source
     for name in ("dirty", "started", "touched", "returned", "trains", "waiting", "ready"):
@@ -47,7 +47,11 @@ def carried_over(
         new.clock[at.TRACK] |= 2
     if mode == at.QUEUE_PRIORITY and old.clock[at.MODE] == at.QUEUE_FIFO:
         new.clock[at.MODE] = mode
-        _requeue(new)
+        from armillary.engine._state_type import table_of
+        from armillary.engine.entries import requeue_all
+
+        requeue_all(table_of(new))
+    new = new._replace(steps=old.steps, policy_state=old.policy_state)
     new = _with_arrivals(whole, len(graph), old, new)
     return whole, new, _settle_edges(whole, len(graph), old, new)
 
@@ -75,21 +79,6 @@ def _copy_links(old: State, new: State) -> None:
     for index in np.flatnonzero(old.links["general"] == 0).tolist():
         here, there, flows = old.links[index]["heap"], new.links[index]["heap"], old.links[index]["flows"]
         new.sharing[there : there + flows] = old.sharing[here : here + flows]
-
-
-def _requeue(new: State) -> None:
-    """Turn FIFO lists into heaps: the first priorities that differ have just arrived."""
-    from armillary.engine.queues import enqueue
-
-    for resource in new.resources:
-        waiting, entry = [], int(resource["head"])
-        while entry >= 0:
-            if new.entries[entry]["waiting"]:
-                waiting.append(entry)
-            entry = int(new.entries[entry]["next"])
-        resource["head"], resource["queued"] = -1, 0
-        for entry in waiting:
-            enqueue(new.entries, new.tasks, resource, entry, True)
 
 
 def _with_arrivals(whole: TaskGraph, first: int, old: State, new: State) -> State:

@@ -13,9 +13,10 @@ import numpy as np
 from armillary.engine import records as at
 from armillary.engine._jit import njit
 from armillary.engine.arbiters import cancel_train, catch_up
+from armillary.engine.events import sweep
 from armillary.engine.heap import add_ticks, push
 from armillary.engine.links import advance_link, leave_flow
-from armillary.engine.queues import mark_dirty
+from armillary.engine.queues import enqueue, mark_dirty
 from armillary.engine.steps import count_down, satisfy, touch
 
 MAX_TICKS = 2**62
@@ -31,6 +32,7 @@ def set_value(s: Any, index: int, value: float, now: int) -> None:
         if resource["rate"] == value:
             return
         resource["rate"] = value
+        sweep(s)
         task = resource["running"]
         while task >= 0:
             change_speed(s, task, value, now)
@@ -89,6 +91,36 @@ def apply_commands(s: Any, now: int) -> None:
                 catch_up(s, resource["arbiter"], now)
                 arbiter["threshold"] = threshold
                 touch(s, index)
+
+
+@njit(inner=True)
+def track_rates(s: Any) -> None:
+    """From now on keep lists of running tasks by server; put those that run already on them."""
+    if s.clock[at.TRACK] & 1 != 0:
+        return
+    s.clock[at.TRACK] |= 1
+    for task in range(s.tasks.shape[0] - 1):
+        going, work = s.tasks[task], s.work[task]
+        if going["status"] != RUNNING or work["server"] < 0:
+            continue
+        if work["end"] == at.NEVER and going["duration"] > 0:  # started as a plain task, which schedules without these
+            work["since"] = going["start"] + work["latency"]
+            work["left"], work["end"] = float(going["duration"]), work["since"] + going["duration"]
+        link_running(s, task)
+
+
+@njit(inner=True)
+def requeue(s: Any) -> None:
+    """Turn FIFO lists into heaps: the first priorities that differ have just been appended."""
+    for index in range(s.resources.shape[0]):
+        resource = s.resources[index]
+        entry = resource["head"]
+        resource["head"], resource["queued"] = -1, 0
+        while entry >= 0:
+            behind = s.entries[entry]["next"]
+            if s.entries[entry]["waiting"] != 0:
+                enqueue(s.entries, s.tasks, resource, entry, True)
+            entry = behind
 
 
 @njit(inner=True)

@@ -37,7 +37,7 @@ State = TypeVar("State")
 Handler = Callable[[Any, Calendar, int, int, int], None]
 
 
-@njit(inline=True, cache=False)
+@njit(inline=True, inner=True, cache=False)
 def drive(state: Any, calendar: Calendar, until: int, handler: Handler) -> int:
     """Play all events up to and including tick `until`; returns a `Reason`.
 

@@ -32,6 +32,7 @@ def advance_general(table: Any, until: int, policy: Any, policy_kind: int) -> in
 @njit(types.void(TABLE, int64, types.float64, int64))
 def change_value(table: Any, resource: int, value: float, now: int) -> None:
     """Set a rate factor or capacity at a stop."""
+    changes.track_rates(as_state(table))
     changes.set_value(as_state(table), resource, value, now)
 
 
@@ -39,3 +40,9 @@ def change_value(table: Any, resource: int, value: float, now: int) -> None:
 def cancel_task(table: Any, task: int, now: int) -> None:
     """Cancel a task at a stop."""
     changes.cancel(as_state(table), task, now)
+
+
+@njit(types.void(TABLE))
+def requeue_all(table: Any) -> None:
+    """Order the queues by priority from now on."""
+    changes.requeue(as_state(table))

@@ -14,7 +14,8 @@ from armillary.engine._jit import JIT, njit
 from armillary.engine._policy_type import address
 from armillary.engine.arbiters import catch_up_all, end_quantum, settle_arbiter, take_trains
 from armillary.engine.changes import apply_commands, link_running, set_value, unlink_running
-from armillary.engine.heap import add_ticks, heapify, pop, push, sort_ids
+from armillary.engine.events import is_valid, sweep
+from armillary.engine.heap import add_ticks, pop, push, sort_ids
 from armillary.engine.links import end_link, join_flow, leave_flow, settle_general, settle_simple
 from armillary.engine.observe import observe
 from armillary.engine.queues import comes_before, enqueue, first_waiting, mark_dirty
@@ -39,8 +40,7 @@ def play(s: Any, until: int, policy: Any, policy_kind: int, general: bool, recor
             apply_commands(s, now)
         else:
             if general:
-                if clock[at.HEAP] > s.events.shape[0] // 2:
-                    sweep(s)
+                sweep(s)
                 if clock[at.STEPS] + 2 * s.resources.shape[0] > s.steps.shape[0] - (s.changes.shape[0] - clock[at.CHANGED]):
                     return CAPACITY
                 now = next_due(s, policy_kind)
@@ -123,36 +123,6 @@ def next_due(s: Any, policy_kind: int) -> int:
     if policy_kind != NO_POLICY and (now != at.NEVER or clock[at.FLOWS] > 0):
         now = min(now, (clock[at.NOW] // clock[at.PERIOD] + 1) * clock[at.PERIOD])
     return int(now)
-
-
-@njit(inner=True)
-def is_valid(s: Any, tick: int, key: int) -> bool:
-    """Whether an event still is what its owner has scheduled."""
-    if key < 0:
-        return bool(s.links[key - at.LINK_KEY]["end"] == tick)
-    if key >= at.ARBITER_KEY:
-        return bool(s.arbiters[key - at.ARBITER_KEY]["due"] == tick)
-    task = key >> 2
-    if s.tasks[task]["status"] != RUNNING:
-        return False
-    part = key & 3
-    if part == at.WORK_PART:
-        return bool(s.work[task]["end"] == tick or s.work[task]["end"] == at.NEVER)
-    return bool(part == at.LAUNCH or s.flows[s.work[task]["flow"]]["end"] == tick)
-
-
-@njit(inner=True)
-def sweep(s: Any) -> None:
-    """Drop stale events, so that the heap never outgrows its array."""
-    kept = 0
-    for place in range(s.clock[at.HEAP]):
-        event = s.events[place]
-        if is_valid(s, event["tick"], event["key"]):
-            s.events[kept]["tick"] = event["tick"]
-            s.events[kept]["key"] = event["key"]
-            kept += 1
-    s.clock[at.HEAP] = kept
-    heapify(s.events, kept)
 
 
 # Phase 1: completions

@@ -199,39 +199,47 @@ def remove_share(sharing: Any, link: Any, task: int) -> None:
 
 @njit(inner=True)
 def settle_general(s: Any, now: int) -> None:
-    """Share the links reached from the touched general links anew, by progressive filling."""
-    touched = s.clock[at.TOUCHED]
-    links = s.scratch[: s.links.shape[0] + 1]
-    flows = s.scratch[s.links.shape[0] + 1 :]
-    some_links, some_flows = 0, 0
-    for place in range(touched):
+    """Share every component of general links that was touched anew."""
+    size = s.links.shape[0] + 1
+    links, flows = s.scratch[:size], s.scratch[size:]
+    some_links = 0
+    for place in range(s.clock[at.TOUCHED]):
         index = s.touched[place]
-        if s.links[index]["general"] != 0 and s.links[index]["mark"] == 0:
-            s.links[index]["mark"] = 1
-            links[some_links] = index
-            some_links += 1
-    seen = 0
+        if s.links[index]["general"] == 0 or s.links[index]["mark"] != 0:
+            continue
+        first = some_links
+        s.links[index]["mark"] = 1
+        links[some_links] = index
+        some_links, some_flows = reach(s, links, first, some_links + 1, flows)
+        if some_flows > 0:
+            fill(s, links[first:some_links], some_links - first, flows, some_flows, now)
+            schedule_first(s, flows, some_flows, now)
+    for place in range(some_links):
+        s.links[links[place]]["mark"] = 0
+
+
+@njit(inner=True)
+def reach(s: Any, links: Any, seen: int, some_links: int, flows: Any) -> Any:
+    """Collect all links and flows connected with the links from `seen` on; return how many there are then."""
+    some_flows = 0
     while seen < some_links:
         cross = s.links[links[seen]]["head"]
         seen += 1
         while cross >= 0:
             flow = s.crosses[cross]["flow"]
-            if s.flows[flow]["mark"] == 0:
-                s.flows[flow]["mark"] = 1
-                flows[some_flows] = flow
-                some_flows += 1
-                for index in range(s.flows[flow]["cross"], s.flows[flow + 1]["cross"]):
-                    link = s.crosses[index]["link"]
-                    if s.links[link]["mark"] == 0:
-                        s.links[link]["mark"] = 1
-                        links[some_links] = link
-                        some_links += 1
             cross = s.crosses[cross]["behind"]
-    for place in range(some_links):
-        s.links[links[place]]["mark"] = 0
-    if some_flows > 0:
-        fill(s, links, some_links, flows, some_flows, now)
-        schedule_first(s, flows, some_flows, now)
+            if s.flows[flow]["mark"] != 0:
+                continue
+            s.flows[flow]["mark"] = 1
+            flows[some_flows] = flow
+            some_flows += 1
+            for index in range(s.flows[flow]["cross"], s.flows[flow + 1]["cross"]):
+                link = s.crosses[index]["link"]
+                if s.links[link]["mark"] == 0:
+                    s.links[link]["mark"] = 1
+                    links[some_links] = link
+                    some_links += 1
+    return some_links, some_flows
 
 
 @njit(inner=True)
@@ -288,7 +296,7 @@ def tightest(s: Any, links: Any, some_links: int, level: float) -> Any:
         link = s.links[index]
         if link["open"] == 0:
             some_links -= 1
-            links[place] = links[some_links]
+            links[place], links[some_links] = links[some_links], index
             continue
         place += 1
         here = link["theta"] if link["load"] > 0.0 else level

@@ -25,7 +25,7 @@ def _layout(**fields: str) -> np.dtype[Any]:
 # Status of a task is engine.trace.Status. `ready` is a round; `entry` and `edge` are offsets whose end is the next task's offset.
 TASK = _layout(
     duration="i8", start="i8", end="i8", ready="i8", cause="i4", waiting="i4", priority="i4", entry="i4", edge="i4",
-    parts="u1", status="u1", simple="u1", spare="u1",
+    parts="u1", status="u1", simple="u1", swept="u1",
 )  # fmt: skip
 # What only rates, latencies, leases and bytes need. `speed` is work per tick, `server` the one that governs it (-1: none).
 WORK = _layout(
@@ -48,13 +48,13 @@ CROSS = _layout(cost="f8", link="i4", flow="i4", before="i4", behind="i4")
 # A link in progress of sharing, by resource index; `heap` is where its part of `sharing` begins.
 LINK = _layout(
     virtual="f8", per_tick="f8", load="f8", used="f8", theta="f8", since="i8", end="i8", weight="i8", flows="i8", heap="i4", head="i4", tail="i4",
-    open="i4", general="u1", mark="u1",
+    open="i4", general="u1", mark="u1", swept="u1",
 )  # fmt: skip
 SHARE = _layout(finish="f8", task="i4", spare="i4")
 # An arbiter, by its own index. `first` and `count` describe its ring of issued quanta.
 ARBITER = _layout(
     per_tick="f8", quantum="f8", backlog="f8", service_end="i8", due="i8", age_limit="i8", arrivals="i8", resource="i4", first="i4", count="i4", depth="i4",
-    discipline="i4", threshold="i4", last_class="i4", trains="i4",
+    discipline="i4", threshold="i4", last_class="i4", trains="i4", swept="i4",
 )  # fmt: skip
 TRAFFIC = _layout(cost="f8", head_since="i8", head="i4", tail="i4")
 QUANTUM = _layout(bytes="f8", flow="i4", traffic_class="i4", last="i4", spare="i4")
@@ -173,8 +173,9 @@ def lay_out(graph: TaskGraph) -> State:
         arbiters=arbiters,
         traffic=traffic,
         quanta=quanta,
-        # Live events (two a task, one a flow, link and arbiter) and all that one round may add before the next clean-up.
-        events=np.zeros(5 * count + 2 * (len(flows) + len(links) + len(arbiters)) + 64, EVENT),
+        # At most two events a task and one a flow, link and arbiter count at a time; one round pushes less than as many again
+        # between two sweeps (engine/events.py). Pages that are never touched cost nothing.
+        events=np.zeros(8 * count + 4 * (len(flows) + len(links) + len(arbiters)) + 64, EVENT),
         arrivals=arrivals,
         changes=changes,
         steps=np.zeros(len(changes) + 4 * len(resources) + 16, CHANGE),

@@ -69,7 +69,7 @@ def new_links(capacities: npt.ArrayLike, room: int) -> Links:
     return Links(links, np.zeros(len(values) * room, FLOW))
 
 
-@njit()
+@njit(inline=True, inner=True)
 def _advance(link: npt.NDArray[np.void], now: int) -> None:
     if now > link["since"] and link["weight"] > 0:
         link["virtual"] += (now - link["since"]) * link["capacity"] / link["weight"]
@@ -139,7 +139,7 @@ def ps_leave(shared: Links, at: int, now: int) -> int:
     _advance(link, now)
     base = link["first"]
     first = flows[base]
-    if link["leaving"] == now and first["finish"] > link["virtual"]:
+    if link["due"] > now and first["finish"] > link["virtual"]:
         return -1
     ended = int(first["id"])
     link["leaving"] = now

@@ -88,7 +88,6 @@ class Simulation:
         """
         if self._kind(resource) != ResourceKind.SERVER:
             raise InputError(f"{self.graph.resources.names[resource]!r} has no rate to set", hint="use set_capacity for links and arbiters")
-        self._track_rates()
         self._change(resource, factor)
 
     def set_capacity(self, resource: int, per_second: float) -> None:
@@ -137,7 +136,8 @@ class Simulation:
             now=self.now,
             start=state.tasks["start"][:count].copy(),
             end=state.tasks["end"][:count].copy(),
-            cause=state.tasks["cause"][:count].copy(),
+            # Before its start a task's cause is only the edge that was satisfied last.
+            cause=np.where(state.tasks["start"][:count] < 0, np.int32(-1), state.tasks["cause"][:count]),
             status=state.tasks["status"][:count].copy(),
             rate_steps=RateSteps(steps["tick"].copy(), steps["resource"].copy(), steps["value"].copy()),
         )
@@ -181,22 +181,6 @@ class Simulation:
         assert self._policy is not None
         record = self._policy_state
         self._policy(self._state.seen, record[0] if isinstance(record, np.ndarray) else record, self._state.command)
-
-    def _track_rates(self) -> None:
-        """From now on keep lists of running tasks by server; put those that run already on them."""
-        state = self._state
-        if state.clock[at.TRACK] & 1:
-            return
-        state.clock[at.TRACK] |= 1
-        from armillary.engine.changes import link_running
-
-        for task in np.flatnonzero(state.tasks["status"][:-1] == 2).tolist():
-            work = state.work[task]
-            if work["end"] == NEVER and state.tasks[task]["duration"] > 0:
-                work["since"] = state.tasks[task]["start"] + work["latency"]
-                work["left"], work["end"] = state.tasks[task]["duration"], work["since"] + state.tasks[task]["duration"]
-            if work["server"] >= 0:
-                _plain(link_running)(state, task)
 
 
 def simulate(

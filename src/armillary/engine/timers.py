@@ -124,7 +124,7 @@ def ticks_up(ticks: float) -> int:
 # What `drive` calls.
 
 
-@njit(inline=True)
+@njit(inline=True, inner=True)
 def settle_top(calendar: Calendar) -> None:
     """Drop stale entries off the top of the heap and put back entries whose timers were moved to a later tick."""
     head, heap = calendar.head[0], calendar.heap
@@ -141,7 +141,7 @@ def settle_top(calendar: Calendar) -> None:
             return
 
 
-@njit(inline=True)
+@njit(inline=True, inner=True)
 def drop_top(calendar: Calendar) -> None:
     """Take the first entry off the heap."""
     head, heap = calendar.head[0], calendar.heap
@@ -151,7 +151,7 @@ def drop_top(calendar: Calendar) -> None:
         _sift_down(heap, left, heap[left]["tick"], heap[left]["rank"], heap[left]["handle"])
 
 
-@njit(inline=True)
+@njit(inline=True, inner=True)
 def release_slot(calendar: Calendar, slot: int) -> None:
     """Free a timer slot; every handle and heap entry of it becomes stale."""
     head, timer = calendar.head[0], calendar.timers[slot]
@@ -161,7 +161,7 @@ def release_slot(calendar: Calendar, slot: int) -> None:
     head["spare"] += 1
 
 
-@njit(inline=True)
+@njit(inline=True, inner=True)
 def _rank(head: Any, tick: int, plain: int) -> int:
     """Add to a rank of round 0 the round in which an event made now can be played."""
     if tick != head["now"] or head["order"] < 0:
@@ -172,7 +172,7 @@ def _rank(head: Any, tick: int, plain: int) -> int:
     return plain | (int(head["round"]) + 1) << ROUND_BIT
 
 
-@njit(inline=True)
+@njit(inline=True, inner=True)
 def _push(calendar: Calendar, tick: int, rank: int, handle: int) -> None:
     head, heap = calendar.head[0], calendar.heap
     hole = head["pending"]
@@ -190,7 +190,7 @@ def _push(calendar: Calendar, tick: int, rank: int, handle: int) -> None:
     entry["handle"] = handle
 
 
-@njit(inline=True)
+@njit(inline=True, inner=True)
 def _sift_down(heap: RecordArray, size: int, tick: int, rank: int, handle: int) -> None:
     """Put an entry in place of the first one of a heap of `size` entries."""
     hole = 0
