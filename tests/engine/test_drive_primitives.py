@@ -129,7 +129,7 @@ values_over_time = st.lists(
 
 @given(values_over_time, st.sets(st.integers(0, 40)))
 def test_recorder_integrates_exactly_and_cuts_leave_no_mark(calls: list[tuple[int, int, int]], cuts: set[int]) -> None:
-    """Integral = sum of value x span in whole numbers; joined rows = changes at distinct ticks, wherever rows were taken."""
+    """Integral = sum of value x span in whole numbers; rows = changes by tick, wherever they were taken out."""
     recorder = steps.new_recorder(3, room=50)
     now, present, total, parts = 0, [0, 0, 0], [0, 0, 0], []
     last: list[dict[int, int]] = [{}, {}, {}]
@@ -186,7 +186,7 @@ def test_a_link_that_stands_still_keeps_its_flows_and_a_full_one_takes_no_more()
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.floats(0.1, 50.0), st.integers(1, 3)), min_size=1, max_size=25))
 def test_a_link_moves_all_bytes_at_its_capacity(flows: list[tuple[int, float, int]]) -> None:
-    """While flows are present the link moves `capacity` bytes per tick: busy time = bytes / capacity, up to a tick a flow."""
+    """While it is busy a link moves `capacity` bytes per tick: busy time = bytes / capacity, up to a tick a flow."""
     shared = sharing.new_links([1.7], 25)
     waiting = sorted((tick, flow) for flow, (tick, _, _) in enumerate(flows))
     busy, since, due, ended = 0, 0, sharing.NEVER, []

@@ -1,4 +1,4 @@
-"""Closed forms of queueing hold for `drive`: M/M/1, M/M/c, M/D/1, processor sharing, and keep-alive against a recursion."""
+"""Closed forms hold for `drive`: M/M/1, M/M/c, M/D/1, G/G/1, processor sharing, and keep-alive as a recursion."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing import get_context
 from types import FunctionType
 from typing import Any
@@ -30,7 +31,7 @@ Listing = Callable[[int], IntArray]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A request-driven model, as `check_model` plays it. Its functions stand at module level, where workers find them.
+    """A request-driven model, as `check_model` plays it; it stands at module level beside its `build`, for workers.
 
     Args:
         build: state and calendar of a small instance (at most some 20,000 events) from a seed and a listing, in which
@@ -73,8 +74,10 @@ def check_model(model: Model, *, seeds: Sequence[int] = (0, 1, 2), cuts: int = 2
     _finish(model, plain, f"seed {seeds[0]}, as plain Python")
     _same(whole[seeds[0]], model.outcome(plain.state), f"seed {seeds[0]}, as plain Python")
     if workers:
+        module, name = _place(model)
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            for seed, outcome in zip(seeds, pool.map(played, [model] * len(seeds), seeds), strict=True):
+            outcomes = pool.map(_played_by_name, [module] * len(seeds), [name] * len(seeds), seeds)
+            for seed, outcome in zip(seeds, outcomes, strict=True):
                 _same(whole[seed], outcome, f"seed {seed}, in one of {workers} processes")
 
 
@@ -84,8 +87,8 @@ def as_listed(rows: int) -> IntArray:
 
 
 def shuffled(seed: int) -> Listing:
-    """Return a listing in random order."""
-    return np.random.default_rng(seed).permutation
+    """Return a listing in random order, the same one for the same number of rows."""
+    return lambda rows: np.random.default_rng(seed).permutation(rows)
 
 
 def played(model: Model, seed: int, listing: Listing = as_listed) -> Outcome:
@@ -110,6 +113,18 @@ def interpreted(function: Callable[..., Any]) -> Callable[..., Any]:
         return twins[plain]
 
     return twin(function)
+
+
+def _place(model: Model) -> tuple[str, str]:
+    """Return module and name of a model: a compiled function that is pickled would be compiled anew in each worker."""
+    module = model.build.__module__
+    names = [name for name, value in vars(import_module(module)).items() if value is model]
+    assert names, f"workers do not find the model: it does not stand in {module}, beside its `build`"
+    return module, names[0]
+
+
+def _played_by_name(module: str, name: str, seed: int) -> Outcome:
+    return played(getattr(import_module(module), name), seed)
 
 
 def _new_run(model: Model, seed: int, listing: Listing) -> Run[Any]:
