@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
 from armillary.engine import Reason, Status, TaskGraph, Trace
 from armillary.engine.reference import ReferenceSimulation
+from armillary.engine.simulate import Simulation
 
-HAS_KERNEL = all(find_spec(f"armillary.engine.{name}") for name in ("simulate", "append", "blocked"))
-EXECUTORS: list[Any] = [ReferenceSimulation]
-if HAS_KERNEL:
-    EXECUTORS.append(import_module("armillary.engine.simulate").Simulation)
-FASTEST = EXECUTORS[-1]
+EXECUTORS: list[Any] = [ReferenceSimulation, Simulation]
+FASTEST = Simulation
 
 each_executor = pytest.mark.parametrize("executor", EXECUTORS, ids=lambda executor: executor.__name__)
-needs_kernel = pytest.mark.skipif(not HAS_KERNEL, reason="no compiled kernel")
 
 
 def play(executor: Any, graph: TaskGraph) -> Trace:

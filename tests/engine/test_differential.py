@@ -18,7 +18,7 @@ from hypothesis import given
 from armillary.engine import Reason, TaskGraph
 from armillary.testing import task_graphs
 from tests.engine.cases import compare, outcome, random_case, restless
-from tests.engine.executors import EXECUTORS, FASTEST, differences, each_executor, needs_kernel
+from tests.engine.executors import EXECUTORS, FASTEST, differences, each_executor
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 IN_CI = 1000
@@ -30,19 +30,16 @@ def _assert_equal(seeds: range, *, tasks: int = 24) -> None:
     assert not wrong, f"{len(wrong)} of {len(seeds)} cases differ, first: {list(wrong.items())[:3]}"
 
 
-@needs_kernel
 @pytest.mark.parametrize("part", range(4))
 def test_kernel_equals_reference(part: int) -> None:
     share = IN_CI // 4
     _assert_equal(range(part * share, (part + 1) * share))
 
 
-@needs_kernel
 def test_kernel_equals_reference_on_larger_graphs() -> None:
     _assert_equal(range(10**6, 10**6 + 15), tasks=150)
 
 
-@needs_kernel
 @pytest.mark.nightly
 @pytest.mark.parametrize("part", range(10))
 def test_kernel_equals_reference_nightly(part: int) -> None:
@@ -50,7 +47,6 @@ def test_kernel_equals_reference_nightly(part: int) -> None:
     _assert_equal(range(10**7 + part * share, 10**7 + (part + 1) * share), tasks=40)
 
 
-@needs_kernel
 @given(graph=task_graphs())
 def test_kernel_equals_reference_on_drawn_graphs(graph: TaskGraph) -> None:
     reference, kernel = (executor(graph) for executor in EXECUTORS)
@@ -58,7 +54,6 @@ def test_kernel_equals_reference_on_drawn_graphs(graph: TaskGraph) -> None:
     assert not differences(reference.trace(), kernel.trace())
 
 
-@needs_kernel
 def test_kernel_equals_reference_without_compilation() -> None:
     """The same source as plain Python: numba and the interpreter agree."""
     done = subprocess.run(

@@ -14,9 +14,8 @@ import numpy.typing as npt
 import pytest
 
 from armillary.engine import GraphBuilder
-from tests.engine.executors import FASTEST, needs_kernel, play
+from tests.engine.executors import FASTEST, play
 
-pytestmark = needs_kernel
 FloatArray = npt.NDArray[np.float64]
 MEAN_TICKS = 1e6  # of a service: rounding to ticks is far below the tolerance
 
