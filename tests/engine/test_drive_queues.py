@@ -10,9 +10,11 @@ import numpy.typing as npt
 import pytest
 
 from armillary.engine import Reason
+from armillary.engine._jit import JIT
 from armillary.engine.drive import Run
 from tests.engine.toys import functions, servers, tenants
 
+needs_jit = pytest.mark.skipif(not JIT, reason="half a million requests need compiled code")
 SERVICE = 10_000  # mean, ticks: rounding up to ticks adds 0.005 %
 FloatArray = npt.NDArray[np.float64]
 
@@ -44,6 +46,7 @@ def erlang_c(count: int, load: float) -> float:
     return last / (sum(offered**k / math.factorial(k) for k in range(count)) + last)
 
 
+@needs_jit
 @pytest.mark.parametrize(("count", "load"), [(1, 0.5), (1, 0.8), (4, 0.7)])
 def test_time_in_system_matches_erlang_c(count: int, load: float) -> None:
     """M/M/c: mean time = 1 + C(c, load) / (c - c load) service times (c = 1: 1 / (1 - load))."""
@@ -55,6 +58,7 @@ def test_time_in_system_matches_erlang_c(count: int, load: float) -> None:
     assert 1 + waits(arrival, work, count).mean() == pytest.approx(expected, rel=0.01)
 
 
+@needs_jit
 def test_waiting_time_matches_pollaczek_khinchine() -> None:
     """M/D/1 at load 0.8: mean wait = load / (2 (1 - load)) service times."""
     arrival = poisson(np.random.default_rng(0), SERVICE / 0.8, 1_000_000)
@@ -75,6 +79,7 @@ def test_queue_equals_lindley_recursion_to_the_tick() -> None:
     assert np.array_equal(requests["start"] - requests["arrival"], level - np.minimum.accumulate(level))
 
 
+@needs_jit
 @pytest.mark.parametrize("shape", ["fixed", "exponential", "hyperexponential"])
 def test_sharing_is_insensitive_to_the_distribution_of_sizes(shape: str) -> None:
     """M/G/1 processor sharing at load 0.7: mean time = mean size / (1 - load), whatever the distribution."""

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from armillary.engine import Discipline, Reason
+from armillary.engine.deciding import decide, new_decider
 from armillary.engine.drive import Run
 from armillary.engine.policy import policy
 from armillary.engine.recorder import integral
@@ -172,27 +173,33 @@ def test_servers_are_the_same_on_both_entries_of_the_engine(executor: Any, sensi
     assert np.array_equal(trace.end, requests["end"])
 
 
-@policy(state=np.dtype([("period", np.int64), ("capped", np.int64)]))
+@policy(state=np.dtype([("capped", np.int64)]))
 def cap_every_other_period(seen: Any, state: Any, command: Any) -> None:
     state["capped"] = 1 - state["capped"]
     command[0]["rate_ppm"] = 250_000 if state["capped"] else 1_000_000
 
 
 @each_executor
-def test_a_policy_caps_as_timed_changes_do(executor: Any) -> None:
-    """The policy runs at each multiple of 50, so the same caps as timed changes give the same ends."""
+def test_a_policy_caps_as_timed_changes_do_on_both_entries(executor: Any) -> None:
+    """At each multiple of 50: as timed changes, and the same policy object asked by a handler, compiled or not."""
     caps = tuple((tick, 0.25 if (tick // 50) % 2 else 1.0) for tick in range(50, 4000, 50))
     requests = played_servers(caps, 1.0)
     graph = servers.as_graph(requests, 3, (), 1.0)
-    simulation = executor(
-        graph, policy=cap_every_other_period, period=50, state=cap_every_other_period.new_state(period=50)
-    )
+    mind = cap_every_other_period.new_state()
+    simulation = executor(graph, policy=cap_every_other_period, period=50, state=mind)
     while (reason := simulation.advance()) == Reason.POLICY:
         pass
     assert reason == Reason.IDLE
     trace = simulation.trace()
     assert np.array_equal(trace.end, requests["end"])
     assert trace.rate_steps.tick.tolist()[:3] == [50, 100, 150]
+
+    for compiled in (True, False):
+        decider = new_decider(cap_every_other_period, compiled=compiled)
+        state, calendar = servers.new_servers(requests["arrival"], requests["work"], 3, decider=decider, period=50)
+        run = Run(servers.advance, state, calendar, decide=lambda state: decide(cap_every_other_period, state.decider))
+        assert run.advance() == Reason.IDLE
+        assert np.array_equal(trace.end, run.state.requests["end"])
 
 
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.3, 1.0]))
@@ -216,7 +223,9 @@ def test_functions_keep_the_laws_of_models() -> None:
     check_model(functions.MODEL, workers=2)
 
 
-@pytest.mark.parametrize("model", [servers.MODEL, tenants.MODEL], ids=["servers", "tenants"])
+@pytest.mark.parametrize(
+    "model", [servers.MODEL, servers.CAPPED, tenants.MODEL], ids=["servers", "capped servers", "tenants"]
+)
 def test_servers_and_tenants_keep_the_laws_of_models(model: Any) -> None:
     check_model(model, workers=0)
 

@@ -95,6 +95,7 @@ class Run(Generic[State]):
         state: the model's records: one record array, or a named tuple of a few.
         calendar: what is due.
         grow: returns the state with more room; called when the handler asked for it by `stop(calendar, CAPACITY)`.
+        decide: called when the handler asked for it by `stop(calendar, POLICY)`; without it, `advance` returns.
     """
 
     def __init__(
@@ -104,11 +105,13 @@ class Run(Generic[State]):
         calendar: Calendar,
         *,
         grow: Callable[[State], State] | None = None,
+        decide: Callable[[State], None] | None = None,
     ) -> None:
         self.state = state
         self.calendar = calendar
         self._advance = advance
         self._grow = grow
+        self._decide = decide
 
     @property
     def now(self) -> int:
@@ -124,7 +127,7 @@ class Run(Generic[State]):
         """Play all events up to and including tick `until` (None: all), growing arrays on the way.
 
         Returns:
-            IDLE, TIME, POLICY (the handler asks for a decision in Python; call again), LIVELOCK or OVERFLOW.
+            IDLE, TIME, LIVELOCK, OVERFLOW; POLICY without a `decide` (decide, then call again).
 
         Raises:
             ArmillaryError: a handler started more timers in one call than the calendar's `burst` allows.
@@ -132,9 +135,12 @@ class Run(Generic[State]):
         last = MAX_TICKS if until is None else until
         while True:
             reason = Reason(self._advance(self.state, self.calendar, last))
-            if reason != Reason.CAPACITY:
+            if reason == Reason.POLICY and self._decide is not None:
+                self._decide(self.state)
+            elif reason == Reason.CAPACITY:
+                self._make_room()
+            else:
                 return reason
-            self._make_room()
 
     def _make_room(self) -> None:
         head, timers = self.calendar.head[0], len(self.calendar.timers)

@@ -8,16 +8,22 @@ Needs the extra `test` where hypothesis is used. Loaded on first use.
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from armillary.testing.graphs import Feature, random_addition, random_builder, random_graph, task_graphs
+    from armillary.testing.models import check_model
 
 _HOME = {
     "Feature": "graphs",
+    "Model": "models",
     "check_model": "models",
     "random_addition": "graphs",
     "random_builder": "graphs",
     "random_graph": "graphs",
     "task_graphs": "graphs",
 }
-__all__ = ["Feature", "check_model", "random_addition", "random_builder", "random_graph", "task_graphs"]
+__all__ = ["Feature", "Model", "check_model", "random_addition", "random_builder", "random_graph", "task_graphs"]
 
 
 def __getattr__(name: str) -> object:

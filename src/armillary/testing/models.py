@@ -70,7 +70,7 @@ def check_model(model: Model, *, seeds: Sequence[int] = (0, 1, 2), cuts: int = 2
         whole[seed] = model.outcome(run.state)
         _same(whole[seed], _in_pieces(model, seed, run.now, cuts), f"seed {seed}, cut into {cuts + 1} pieces")
         _same(whole[seed], played(model, seed, shuffled(seed)), f"seed {seed}, input listed in another order")
-    plain = Run(interpreted(model.advance), *model.build(seeds[0], as_listed), grow=model.grow)
+    plain = _run_of(model, interpreted(model.advance), seeds[0], as_listed)
     _finish(model, plain, f"seed {seeds[0]}, as plain Python")
     _same(whole[seeds[0]], model.outcome(plain.state), f"seed {seeds[0]}, as plain Python")
     if workers:
@@ -107,6 +107,8 @@ def interpreted(function: Callable[..., Any]) -> Callable[..., Any]:
         if plain not in twins:
             names = dict(plain.__globals__)
             twins[plain] = FunctionType(plain.__code__, names, plain.__name__, plain.__defaults__, plain.__closure__)
+            if "JIT" in names:
+                names["JIT"] = False  # what kernels ask where plain Python must do something else
             for name in plain.__code__.co_names:
                 if hasattr(names.get(name), "py_func"):
                     names[name] = twin(names[name])
@@ -127,14 +129,17 @@ def _played_by_name(module: str, name: str, seed: int) -> Outcome:
     return played(getattr(import_module(module), name), seed)
 
 
+def _run_of(model: Model, advance: Callable[[Any, Calendar, int], int], seed: int, listing: Listing) -> Run[Any]:
+    return Run(advance, *model.build(seed, listing), grow=model.grow, decide=model.decide)
+
+
 def _new_run(model: Model, seed: int, listing: Listing) -> Run[Any]:
-    return Run(model.advance, *model.build(seed, listing), grow=model.grow)
+    return _run_of(model, model.advance, seed, listing)
 
 
 def _advance(model: Model, run: Run[Any], until: int | None, what: str) -> Reason:
-    while (reason := run.advance(until)) == Reason.POLICY:
-        assert model.decide is not None, f"{what}: the handler asks for a decision and the model has no `decide`"
-        model.decide(run.state)
+    reason = run.advance(until)
+    assert reason != Reason.POLICY, f"{what}: the handler asks for a decision and the model has no `decide`"
     broken = list(model.broken(run.state))
     assert not broken, f"{what}: at tick {run.now}: {'; '.join(broken)}"
     return reason

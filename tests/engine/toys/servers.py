@@ -1,6 +1,7 @@
 """Servers whose clock is capped in mid-request, on `drive` and on `simulate`: the power ring in small.
 
-In:  arrivals and work of requests, a number of servers, caps (tick, speed factor) that hold for all of them.
+In:  arrivals and work of requests, a number of servers, caps (tick, speed factor) that hold for all of them; or a
+     policy that sees the servers in use every `period` ticks and sets the factor, which lands `lag` ticks later.
 Out: start and end per request. One FIFO queue; a request has sensitivity b: speed = 1 / (b / factor + 1 - b).
 Without caps this is M/G/c, so the closed forms of queueing hold for it.
 """
@@ -13,15 +14,34 @@ import numpy as np
 
 from armillary.engine import GraphBuilder, TaskGraph
 from armillary.engine._jit import njit, type_of
-from armillary.engine.calendar import CALENDAR, CHANGE, COMPLETION, INT64, NO_TIMER, Calendar, Stream, new_calendar
+from armillary.engine.calendar import (
+    CALENDAR,
+    CHANGE,
+    COMPLETION,
+    INT64,
+    NO_TIMER,
+    POLICY,
+    Calendar,
+    Stream,
+    new_calendar,
+)
+from armillary.engine.deciding import LEAVE, Decider, ask, decide, new_decider
 from armillary.engine.drive import drive
+from armillary.engine.policy import policy
 from armillary.engine.timers import move, start, ticks_up
 from armillary.testing.models import Listing, Model
 
-SERVED, ARRIVES, CAP_LANDS = 0, 1, 2
+SERVED, ARRIVES, CAP_LANDS, DECIDES, COMMAND_LANDS = range(5)
 
 QUEUE = np.dtype(
-    [("arrived", np.int64), ("begun", np.int64), ("busy", np.int64), ("speed", np.float64), ("b", np.float64)]
+    [
+        ("arrived", np.int64),
+        ("begun", np.int64),
+        ("busy", np.int64),
+        ("lag", np.int64),
+        ("speed", np.float64),
+        ("b", np.float64),
+    ]
 )
 SERVER = np.dtype([("request", np.int64), ("left", np.float64), ("since", np.int64), ("timer", np.int64)])
 REQUEST = np.dtype([("work", np.int64), ("arrival", np.int64), ("start", np.int64), ("end", np.int64)])
@@ -33,9 +53,25 @@ class Servers(NamedTuple):
     servers: Any
     requests: Any  # in order of arrival
     factors: Any  # of caps, shape (caps,)
+    decider: Decider
 
 
-SERVERS = type_of(Servers(np.zeros(1, QUEUE), np.zeros(1, SERVER), np.zeros(1, REQUEST), np.zeros(1)))
+@policy(state=np.dtype([("most", np.int64), ("capped", np.int64)]))
+def spare_the_breaker(seen: Any, state: Any, command: Any) -> None:
+    """Half speed while more servers are in use than the row can feed."""
+    state["capped"] = 1 if seen[0]["busy"] > state["most"] else 0
+    command[0]["rate_ppm"] = 500_000 if state["capped"] else 1_000_000
+
+
+SERVERS = type_of(
+    Servers(
+        np.zeros(1, QUEUE),
+        np.zeros(1, SERVER),
+        np.zeros(1, REQUEST),
+        np.zeros(1),
+        new_decider(spare_the_breaker, compiled=False),
+    )
+)
 
 
 @njit()
@@ -83,8 +119,14 @@ def handle(state: Servers, calendar: Calendar, now: int, kind: int, payload: int
         server["timer"] = NO_TIMER
         state.queue[0]["busy"] -= 1
         begin(state, calendar, now)
-    else:
+    elif kind == CAP_LANDS:
         set_factor(state, calendar, now, state.factors[payload])
+    elif kind == DECIDES:
+        state.decider.seen[0]["busy"] = state.queue[0]["busy"]
+        ask(calendar, state.decider)
+        start(calendar, now + state.queue[0]["lag"], CHANGE, COMMAND_LANDS, 0)
+    elif state.decider.command[0]["rate_ppm"] != LEAVE:
+        set_factor(state, calendar, now, state.decider.command[0]["rate_ppm"] / 1e6)
 
 
 @njit(INT64(SERVERS, CALENDAR, INT64))
@@ -93,18 +135,33 @@ def advance(state: Servers, calendar: Calendar, until: int) -> int:
 
 
 def new_servers(
-    arrival: Any, work: Any, servers: int, caps: tuple[tuple[int, float], ...] = (), sensitivity: float = 1.0
+    arrival: Any,
+    work: Any,
+    servers: int,
+    caps: tuple[tuple[int, float], ...] = (),
+    sensitivity: float = 1.0,
+    *,
+    decider: Decider | None = None,
+    period: int = 0,
+    lag: int = 0,
 ) -> tuple[Servers, Calendar]:
     """Requests may be listed in any order: they are served by (arrival, work)."""
     requests = np.zeros(len(arrival), REQUEST)
     order = np.lexsort((work, arrival))
     requests["arrival"], requests["work"] = arrival[order], work[order]
     requests["start"] = requests["end"] = -1
-    state = Servers(np.zeros(1, QUEUE), np.zeros(servers, SERVER), requests, np.array([f for _, f in caps]))
-    state.queue["speed"], state.queue["b"] = 1.0, sensitivity
+    decider = decider or new_decider(spare_the_breaker, compiled=False)
+    factors = np.array([factor for _, factor in caps], np.float64)
+    state = Servers(np.zeros(1, QUEUE), np.zeros(servers, SERVER), requests, factors, decider)
+    state.queue["speed"], state.queue["b"], state.queue["lag"] = 1.0, sensitivity, lag
     state.servers["request"], state.servers["timer"] = NOBODY, NO_TIMER
-    landings = Stream(CAP_LANDS, np.array([tick for tick, _ in caps], np.int64), order=CHANGE)
-    return state, new_calendar([Stream(ARRIVES, requests["arrival"]), landings], timers=2 * servers, burst=servers + 1)
+    streams = [
+        Stream(ARRIVES, requests["arrival"]),
+        Stream(CAP_LANDS, np.array([tick for tick, _ in caps], np.int64), order=CHANGE),
+    ]
+    if period:
+        streams.append(Stream(DECIDES, np.arange(period, 2 * int(arrival.max()), period), order=POLICY))
+    return state, new_calendar(streams, timers=2 * servers, burst=servers + 1)
 
 
 def as_graph(requests: Any, servers: int, caps: tuple[tuple[int, float], ...], sensitivity: float) -> TaskGraph:
@@ -148,3 +205,18 @@ def outcome(state: Servers) -> dict[str, Any]:
 
 
 MODEL = Model(build, advance, outcome, broken)
+
+
+def build_capped(seed: int, listing: Listing) -> tuple[Servers, Calendar]:
+    rng = np.random.default_rng(seed)
+    rows = listing(300)
+    arrival, work = rng.integers(0, 900, 300), rng.integers(0, 14, 300)
+    decider = new_decider(spare_the_breaker, most=3)
+    return new_servers(arrival[rows], work[rows], 4, sensitivity=0.8, decider=decider, period=10, lag=7)
+
+
+def decide_capped(state: Servers) -> None:
+    decide(spare_the_breaker, state.decider)
+
+
+CAPPED = Model(build_capped, advance, outcome, broken, decide=decide_capped)

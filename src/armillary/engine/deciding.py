@@ -1,0 +1,92 @@
+"""How a model of `drive` asks a policy: a compiled one within the handler (a few ns), a Python one at a stop.
+
+In:  a `Policy`; the model fills `seen` and calls `ask`.
+Out: `Decider`, a part of the model's state, whose `command` is filled after the event that asked. A model acts on it in
+an event of a later round or tick, so that it does not matter where the policy ran.
+One compiled model takes any policy: the call goes through a function pointer.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from armillary.engine import _policy_type
+from armillary.engine._jit import JIT, njit
+from armillary.engine._policy_type import POLICY, POLICY_SIGNATURE, no_policy
+from armillary.engine.calendar import Calendar
+from armillary.engine.policy import Policy
+from armillary.engine.timers import stop
+from armillary.engine.trace import Reason
+
+RecordArray = npt.NDArray[np.void]
+LEAVE: Final = -1
+"""What every field of a command holds before the policy runs: leave that value as it is."""
+_POLICY: Final = int(Reason.POLICY)
+address: Any = _policy_type.address
+
+
+class Decider(NamedTuple):
+    """A policy with its records. Policies of one model share the layouts of `seen` and `command`, not of `mind`."""
+
+    seen: RecordArray
+    mind: npt.NDArray[np.int64]  # what the policy remembers: the fields of its state
+    command: RecordArray
+    compiled: npt.NDArray[np.int64]  # shape (1,): whether `call` is the policy
+    call: Any
+
+
+class Uncompiled:
+    """Stands where a `Decider` has no compiled policy: of the same type to the compiler, does nothing."""
+
+    _numba_type_ = POLICY
+
+    def __wrapper_address__(self) -> int:
+        """Return an address that can be called (numba's protocol for functions)."""
+        from numba.experimental import function_type
+
+        return int(function_type._get_wrapper_address(no_policy, POLICY_SIGNATURE))  # type: ignore[no-untyped-call]
+
+    def signature(self) -> Any:
+        """Return the signature of all policies (numba's protocol for functions)."""
+        return POLICY_SIGNATURE
+
+
+def new_decider(policy: Policy, *, seen: int = 1, commands: int = 1, compiled: bool = True, **mind: int) -> Decider:
+    """Return the records of a policy.
+
+    Args:
+        policy: the policy and its layouts.
+        seen, commands: rows of what it sees and may set.
+        compiled: whether it runs within the handler; otherwise in Python, at a stop (about 1 us and its own time).
+        mind: fields of what it remembers that do not begin with 0.
+
+    Raises:
+        InputError: a field that the policy's state does not have.
+    """
+    in_kernel = compiled and JIT
+    command = np.full((commands, policy.command.itemsize // 8), LEAVE).view(policy.command)[:, 0]
+    return Decider(
+        np.zeros(seen, policy.seen),
+        policy.new_state(**mind).view(np.int64),
+        command,
+        np.array([int(in_kernel)]),
+        policy.compiled if in_kernel else Uncompiled(),
+    )
+
+
+def decide(policy: Policy, decider: Decider) -> None:
+    """Run `policy` in Python, at a POLICY stop; what `Run` is given as `decide`, with the model's decider."""
+    policy(decider.seen, decider.mind.view(policy.state)[0], decider.command)
+
+
+@njit(inline=True)
+def ask(calendar: Calendar, decider: Decider) -> None:
+    """Let the policy decide on what stands in `seen`: now if it is compiled, else at a stop after this event."""
+    if JIT and decider.compiled[0] != 0:
+        seen, mind, command = address(decider.seen), address(decider.mind), address(decider.command)
+        decider.call(seen, len(decider.seen), mind, command)
+    else:
+        stop(calendar, _POLICY)
