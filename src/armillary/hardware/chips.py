@@ -55,9 +55,15 @@ def chip_template() -> str:
     return files("armillary.hardware").joinpath("template.yaml").read_text(encoding="utf-8")
 
 
-def chip_text(name: str) -> str:
-    """Return the YAML of the catalogue's chip `name`, with its comments and sources."""
-    return _catalog().joinpath(f"{load_chip(name).name}.yaml").read_text(encoding="utf-8")
+def chip_text(name_or_path: str | Path) -> str:
+    """Return the YAML of a chip with its comments and sources.
+
+    Raises:
+        InputError: as `load_chip`.
+    """
+    chip, path = load_chip(name_or_path), Path(name_or_path)
+    source = path if path.is_file() else _catalog().joinpath(f"{chip.name}.yaml")
+    return source.read_text(encoding="utf-8")
 
 
 def _catalog() -> Traversable:

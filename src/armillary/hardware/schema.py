@@ -178,6 +178,8 @@ class Calibration(Part):
     """On what the fitted numbers rest, so that a result can say how far to trust it."""
 
     fitted_by: Text
+    chip: Text
+    "Name of the chip that was measured; others may share what was fitted, not how well it fits."
     networks: tuple[Text, ...]
     element_types: tuple[ElementType, ...]
     macs: Span

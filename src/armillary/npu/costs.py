@@ -42,27 +42,29 @@ def array_cycles(
     groups = _ceil(outputs, group_outputs)
     passes = groups * _ceil(reduction, granules.reduction) * _ceil(np.minimum(outputs, group_outputs), granules.outputs)
     slowdown = granules.reduction * granules.outputs / chip.array.macs_per_cycle[dtype]
-    return repeats * passes * np.maximum(positions, granules.positions) * slowdown / chip.array.efficiency.value
+    cycles = repeats * passes * np.maximum(positions, granules.positions)
+    return np.asarray(cycles * slowdown / chip.array.efficiency.value, np.float64)
 
 
 def depthwise_cycles(positions: IntArray, outputs: IntArray, taps: IntArray, chip: Chip, dtype: str) -> FloatArray:
     """Cycles of depthwise convolutions: whole granules of channels, `taps` products an output, at their own rate."""
     rates = chip.array.depthwise_macs_per_cycle or chip.array.macs_per_cycle
     channels = _ceil(outputs, chip.array.granules.outputs) * chip.array.granules.outputs
-    return positions * channels * taps / rates[dtype] / chip.array.efficiency.value
+    return np.asarray(positions * channels * taps / rates[dtype] / chip.array.efficiency.value, np.float64)
 
 
 def vector_cycles(
     in_elements: FloatArray, out_elements: FloatArray, taps: IntArray, passes: IntArray, chip: Chip, dtype: str
 ) -> FloatArray:
     """Cycles of the vector engine: it reads every input element, and `taps` of them for each output of a window."""
-    return passes * np.maximum(in_elements, out_elements * taps) / chip.vector.elements_per_cycle[dtype]
+    cycles = passes * np.maximum(in_elements, out_elements * taps) / chip.vector.elements_per_cycle[dtype]
+    return np.asarray(cycles, np.float64)
 
 
 def array_scratchpad_elements(positions: IntArray, outputs: IntArray, reduction: IntArray, chip: Chip) -> FloatArray:
     """Elements that the array reads and writes: inputs once a pass over output channels, weights and outputs once."""
     passes = _ceil(outputs, chip.array.granules.outputs)
-    return (positions * reduction * passes + reduction * outputs + positions * outputs).astype(np.float64)
+    return np.asarray(positions * reduction * passes + reduction * outputs + positions * outputs, np.float64)
 
 
 def _ceil(number: IntArray, divisor: IntArray | int) -> IntArray:

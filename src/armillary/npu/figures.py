@@ -43,7 +43,7 @@ def report(result: NpuResult) -> str:
         Section(
             "Roofline",
             [_roofline(result)],
-            lead="Layers by their products per byte of tensors. Above the slope of the memory: data stayed on the chip.",
+            lead="Layers by products per byte of tensors. Above the slope of the memory: data stayed on the chip.",
         ),
         Section(
             "Timeline",

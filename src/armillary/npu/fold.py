@@ -2,7 +2,7 @@
 
 In:  a `Graph` as importers deliver it.
 Out: a `Graph` with the same outputs: operators over constants are gone, a batch norm behind a convolution or gemm is
-part of its weights and bias, quantisations that change nothing or undo each other are gone, pads are part of the window.
+part of its weights and bias, quantisations that change nothing or undo each other are gone, pads are part of windows.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 In:  a folded `Graph` and a `Chip`.
 Out: `Network`: layers in order, each with the activations it reads (as the tensors that really exist), its weights and
-its outputs. A bias and an activation ride on the convolution or gemm before them, an activation on a binary operator too;
-views never run; concatenations and slices that the chip can address do not either: their readers read the pieces where
-they lie.
+its outputs. A bias and an activation ride on the convolution or gemm before them, an activation on a binary operator
+too. Views never run; concatenations and slices that the chip can address do not either: their readers read the pieces
+where they lie.
 """
 
 from __future__ import annotations

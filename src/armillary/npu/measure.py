@@ -32,7 +32,7 @@ def layer_figures(plan: Plan, program: Program, timeline: Timeline) -> tuple[Lay
 
     def per_layer(values: IntArray | FloatArray, chosen: IntArray | None = None) -> FloatArray:
         picked = slice(None) if chosen is None else chosen
-        return np.bincount(layer[picked], weights=values[picked], minlength=count)
+        return np.bincount(layer[picked], weights=values[picked], minlength=count).astype(np.float64)
 
     first, last = np.full(count, np.iinfo(np.int64).max), np.zeros(count, np.int64)
     computing = np.flatnonzero(~moves)
@@ -133,7 +133,8 @@ def trust(plan: Plan, dtype: str, batch: int) -> Trust:
         )
     macs, weights = int(shapes.macs.sum()), int(shapes.weight_bytes.sum())
     inside = (
-        dtype in calibration.element_types
+        chip.name == calibration.chip
+        and dtype in calibration.element_types
         and batch == 1
         and not plan.host_layers
         and calibration.macs.low <= macs <= calibration.macs.high
@@ -141,13 +142,13 @@ def trust(plan: Plan, dtype: str, batch: int) -> Trust:
     )
     return Trust(
         calibrated_range=(
-            f"{', '.join(calibration.element_types)} networks of {calibration.macs.low / 1e9:.3g} to "
-            f"{calibration.macs.high / 1e9:.3g} GMAC and {calibration.parameter_bytes.low / 1e6:.3g} to "
-            f"{calibration.parameter_bytes.high / 1e6:.4g} MB of weights, batch 1, nothing on the host"
+            f"{', '.join(calibration.element_types)}, {calibration.macs.low / 1e9:.3g} to "
+            f"{calibration.macs.high / 1e9:.3g} GMAC, {calibration.parameter_bytes.low / 1e6:.3g} to "
+            f"{calibration.parameter_bytes.high / 1e6:.3g} MB of weights, batch 1, on {calibration.chip} alone"
         ),
         inside=inside,
         expected_error=calibration.expected_error.value if inside else None,
-        basis=f"latency only; leave-one-network-out over {len(calibration.networks)} networks: {calibration.source}",
+        basis=f"latency, leave-one-network-out over {len(calibration.networks)} networks",
         improve="a measured latency of a network like this one on this board",
     )
 

@@ -36,10 +36,10 @@ def compute_cycles(
     """
     dtype = placement.dtype
     if placement.engine == Engine.VECTOR:
-        share = rows * channels / (shapes.rows[layer] * shapes.outputs[layer])
+        share = _share(shapes, layer, rows, channels)
         return vector_cycles(
-            shapes.in_elements[layer] * share,
-            shapes.out_elements[layer] * share,
+            shapes.in_elements[layer].astype(np.float64) * share,
+            shapes.out_elements[layer].astype(np.float64) * share,
             shapes.taps[layer],
             shapes.passes[layer],
             chip,
@@ -68,10 +68,15 @@ def scratchpad_elements(
     chip: Chip,
 ) -> FloatArray:
     """Return the elements that tiles read and write in the scratchpad, shape (tiles,)."""
-    share = rows * channels / (shapes.rows[layer] * shapes.outputs[layer])
-    through = (shapes.in_elements[layer] + shapes.out_elements[layer]) * share
+    share = _share(shapes, layer, rows, channels)
+    through = (shapes.in_elements[layer] + shapes.out_elements[layer]).astype(np.float64) * share
     if engine == Engine.VECTOR:
-        return through * shapes.passes[layer]
+        return through * shapes.passes[layer].astype(np.float64)
     dense = array_scratchpad_elements(positions, channels * shapes.widening[layer], shapes.reduction[layer], chip)
     # Depthwise layers read each input once (line buffers hold the window) and write each output once.
-    return np.where(shapes.reduction[layer] > 0, dense * shapes.repeats[layer], through)
+    return np.where(shapes.reduction[layer] > 0, dense * shapes.repeats[layer].astype(np.float64), through)
+
+
+def _share(shapes: Geometry, layer: IntArray, rows: IntArray, channels: IntArray) -> FloatArray:
+    """Return the part of its layer that each tile is."""
+    return np.asarray(rows * channels / (shapes.rows[layer] * shapes.outputs[layer]), np.float64)

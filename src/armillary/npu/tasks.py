@@ -55,14 +55,15 @@ class Tasks:
 
 def create(build: GraphBuilder, plan: Plan, queues: Queues) -> Tasks:
     """Add the tasks of `plan` to `build`, without any edge or lease."""
-    beside = 2.0 * (np.arange(len(plan.tiles)) - 1)
-    late = np.where(_waits_for_neighbour(plan), _AFTER_STORE, 0.0)
+    place = np.arange(len(plan.tiles), dtype=np.float64)
+    beside = 2.0 * (place - 1)
+    late = _AFTER_STORE * _waits_for_neighbour(plan).astype(np.float64)
     tiles = plan.tiles
     return Tasks(
         compute=_compute(build, plan, queues),
         weights=_transfers(build, plan, queues, tiles.weight_bytes, beside, "weights"),
         inputs=_transfers(build, plan, queues, tiles.input_bytes, beside + late, "input"),
-        stores=_transfers(build, plan, queues, tiles.output_bytes, 2.0 * np.arange(len(tiles)) + 1, "output"),
+        stores=_transfers(build, plan, queues, tiles.output_bytes, 2.0 * place + 1, "output"),
         host=_host(build, plan, queues),
         arrivals=_arrivals(build, plan, queues),
         departures=_departures(build, plan, queues),
@@ -97,7 +98,7 @@ def _compute(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
             energy_fj=_femtojoules(energy_j[at]),
         )
         build.demand(ids[at], server)
-    return Block(ids, np.arange(len(tiles)), 2.0 * np.arange(len(tiles)))
+    return Block(ids, np.arange(len(tiles)), 2.0 * np.arange(len(tiles), dtype=np.float64))
 
 
 def _transfers(build: GraphBuilder, plan: Plan, queues: Queues, moved: IntArray, key: FloatArray, kind: str) -> Block:
@@ -105,7 +106,7 @@ def _transfers(build: GraphBuilder, plan: Plan, queues: Queues, moved: IntArray,
     chip = plan.chip
     at = np.flatnonzero(moved)
     backing = chip.energy.dram if chip.dram is not None else chip.energy.host_link
-    energy_j = moved[at] * (backing.value + chip.energy.scratchpad.value)
+    energy_j = moved[at].astype(np.float64) * (backing.value + chip.energy.scratchpad.value)
     capped = chip.dram is not None and chip.dram.engine_rate is not None
     ids = np.array(
         build.tasks(
@@ -153,7 +154,7 @@ def _host(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
     build.demand(ids, queues.host)
     if crosses:
         build.cross(ids, queues.link)
-    return Block(ids, at, 2.0 * (tiles_before(plan)[at] - 1) + _AFTER_HOST)
+    return Block(ids, at, 2.0 * (tiles_before(plan)[at].astype(np.float64) - 1) + _AFTER_HOST)
 
 
 def _arrivals(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
@@ -186,7 +187,7 @@ def _link_transfers(
             kind=kind,
             latency=to_ticks(chip.host_link.latency.value, PICOSECOND),
             bytes=moved.astype(np.float64),
-            energy_fj=_femtojoules(moved * (chip.energy.host_link.value + beyond.value)),
+            energy_fj=_femtojoules(moved.astype(np.float64) * (chip.energy.host_link.value + beyond.value)),
         ),
         np.int64,
     )

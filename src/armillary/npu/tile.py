@@ -4,7 +4,7 @@ In:  shapes, placements, residency and caching of the layers, a `Chip`.
 Out: `Tiling`: per layer the number of row groups, the channels of a tile, and which of the two is the outer loop.
 A layer that moves nothing is one tile. For the others, all splits on a grid are priced by
 max(sum of compute, sum of transfers) + first load + last store, and the cheapest that fits is taken (of splits within
-2 % of it, the one with the fewest tiles).
+2 % of it, the one that moves the fewest bytes, then the one with the fewest tiles).
 """
 
 from __future__ import annotations
@@ -74,9 +74,10 @@ def tile(
             shapes, index, placements[index], grid, moves, (int(load_budget[index]), int(store_budget[index])), chip
         )
         if chosen is None:
+            stays_mib, cached_mib = int(residency.live_bytes[index]) / MIB, caching.bytes / MIB
             raise InfeasibleError(
-                f"layer {network.layers[index].name!r} does not fit beside {residency.live_bytes[index] / MIB:.3g} MiB of "
-                f"activations and {caching.bytes / MIB:.3g} MiB of weights that stay in the scratchpad of {chip.name}"
+                f"layer {network.layers[index].name!r} does not fit beside {stays_mib:.3g} MiB of activations and "
+                f"{cached_mib:.3g} MiB of weights that stay in the scratchpad of {chip.name}"
             )
         row_groups[index], channels[index], rows_outer[index] = chosen
     return Tiling(row_groups, channels, -(-shapes.outputs // channels), rows_outer, loads, stores, streams)
@@ -140,9 +141,9 @@ def _cheapest(
     compute_s = tiles * cycles / chip.clock.value
     price_s: FloatArray = np.maximum(compute_s, transfer_s) + (in_tile + weight_tile + out_tile) / rate + 2 * latency
     price_s = np.where(fits, price_s, np.inf)
-    # Fewer tiles, unless more of them pay: below this the order of events hides the difference.
+    # Below this difference the order of events decides the time: take less traffic, then fewer tiles.
     good = np.flatnonzero(price_s <= price_s.min() * (1 + INDIFFERENCE))
-    best = good[np.lexsort((price_s[good], tiles[good]))[0]]
+    best = good[np.lexsort((price_s[good], tiles[good], moved[good]))[0]]
     return int(groups[best]), int(channels[best]), bool(rows_outer[best])
 
 
