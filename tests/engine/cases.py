@@ -55,9 +55,14 @@ class Case:
     acts: tuple[tuple[int, Callable[[Any], None]], ...]
 
 
-def random_case(seed: int, *, tasks: int = 24, features: Feature | None = None) -> Case:
-    """Return the case of `seed`: half of them with a policy, half of them with calls at random ticks."""
+def random_case(seed: int, *, tasks: int = 24) -> Case:
+    """Return the case of `seed`: half of them have all features, half a policy, half calls at random ticks."""
     rng = np.random.default_rng(seed)
+    features = Feature.everything() if rng.random() < 0.5 else Feature(0)
+    share = rng.choice([0.0, 0.2, 0.4])
+    for feature in Feature:
+        if rng.random() < share:
+            features |= feature
     graph = random_graph(rng, tasks=int(rng.integers(0, tasks + 1)), features=features)
     period = int(rng.integers(1, 9))
     chosen = restless if rng.random() < 0.5 else None

@@ -137,7 +137,7 @@ def _lease(units: int, *, member: bool = True, kind: str = "pool") -> Breaker:
 
 def _change(kind: str, value: float, tick: int = 1) -> Breaker:
     def build(builder: GraphBuilder) -> None:
-        resource = {
+        resource: int = {
             "server": lambda: builder.server("core"),
             "pool": lambda: builder.pool("pad", units=1),
             "link": lambda: builder.link("bus", capacity=1.0),
@@ -235,7 +235,7 @@ def test_broken_rule_is_refused_with_a_name(rule: str) -> None:
 
 CALLS: dict[str, tuple[Breaker, str]] = {
     "column": (lambda b: b.tasks(1, colour=1), "no column 'colour'"),
-    "float for integer": (lambda b: b.task(duration=1.5), "'duration' must be whole numbers"),
+    "float for integer": (lambda b: b.tasks(1, duration=1.5), "'duration' must be whole numbers"),
     "shape": (lambda b: b.tasks(3, duration=np.arange(2)), "has shape (2,) for 3 tasks"),
     "range": (lambda b: b.task(priority=2**40), "'priority' holds values that do not fit"),
     "labels": (lambda b: b.tasks(2, labels=["a"]), "1 labels for 2 tasks"),

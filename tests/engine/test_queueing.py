@@ -1,7 +1,7 @@
 """Closed forms of queueing theory: a queue is a task graph whose tasks carry release times.
 
-Means over 500,000 customers a seed: within 1 % (3 % at load 0.95). Sampled gaps and services are scaled to the mean that
-the law speaks of, and the number of seeds is such that the tolerance is two to three standard errors of the mean.
+Means over 500,000 customers a seed: within 1 % (3 % at load 0.95). Sampled gaps and services are scaled to the mean
+that the law speaks of, and the number of seeds is such that the tolerance is two to three standard errors of the mean.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _fixed(rng: np.random.Generator, count: int) -> FloatArray:
 
 
 def _scaled(values: FloatArray) -> FloatArray:
-    return values / values.mean()
+    return values / float(values.mean())
 
 
 def _arrivals(rng: np.random.Generator, rate: float, count: int) -> npt.NDArray[np.int64]:
