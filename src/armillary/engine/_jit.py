@@ -25,6 +25,9 @@ from numba.core.typing.typeof import typeof
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+wide: Callable[[Any], int] = np.int64
+"""Widen an id read from an int32 field: otherwise each helper compiles once more for every mix of widths."""
+
 JIT = not config.DISABLE_JIT
 """Whether kernels are compiled; False with `ARMILLARY_JIT=0` (or NUMBA_DISABLE_JIT=1): coverage, debugging, small graphs."""
 

@@ -48,7 +48,7 @@ def carried_over(
     if mode == at.QUEUE_PRIORITY and old.clock[at.MODE] == at.QUEUE_FIFO:
         new.clock[at.MODE] = mode
         from armillary.engine._state_type import table_of
-        from armillary.engine.entries import requeue_all
+        from armillary.engine.entries_stops import requeue_all
 
         requeue_all(table_of(new))
     new = new._replace(steps=old.steps, policy_state=old.policy_state)

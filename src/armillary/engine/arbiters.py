@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from armillary.engine import records as at
-from armillary.engine._jit import njit
+from armillary.engine._jit import njit, wide
 from armillary.engine.heap import add_ticks, push, sort_ids
 from armillary.engine.steps import end_part, touch
 
@@ -26,10 +26,10 @@ def take_trains(s: Any, now: int) -> None:
     for place in range(clock[at.TRAINS]):
         flow = s.trains[place]
         moving = s.flows[flow]
-        index = s.resources[s.crosses[moving["cross"]]["link"]]["arbiter"]
+        index = wide(s.resources[s.crosses[moving["cross"]]["link"]]["arbiter"])
         arbiter = s.arbiters[index]
         catch_up(s, index, now)
-        quanta = max(1, add_ticks(0, moving["bytes"] / arbiter["quantum"]))
+        quanta = max(1, add_ticks(wide(0), moving["bytes"] / arbiter["quantum"]))
         moving["quanta"], moving["remaining"] = quanta, moving["bytes"] - (quanta - 1) * arbiter["quantum"]
         moving["number"], moving["next"] = arbiter["arrivals"], -1
         arbiter["arrivals"] += 1
@@ -42,7 +42,7 @@ def take_trains(s: Any, now: int) -> None:
         else:
             s.flows[traffic["tail"]]["next"] = flow
         traffic["tail"] = flow
-        touch(s, arbiter["resource"])
+        touch(s, wide(arbiter["resource"]))
     clock[at.TRAINS] = 0
 
 
@@ -79,7 +79,7 @@ def catch_up(s: Any, index: int, now: int) -> None:
     play_until(s, index, now)
     if arbiter["service_end"] == now:
         finish(s, index)
-        touch(s, arbiter["resource"])
+        touch(s, wide(arbiter["resource"]))
 
 
 @njit(inner=True)
@@ -104,7 +104,7 @@ def finish(s: Any, index: int) -> None:
     if quantum["last"] != 0 and quantum["flow"] >= 0:
         arbiter["trains"] -= 1
         s.flows[quantum["flow"]]["present"] = 0
-        end_part(s, s.flows[quantum["flow"]]["task"])
+        end_part(s, wide(s.flows[quantum["flow"]]["task"]))
 
 
 @njit(inner=True)
@@ -159,7 +159,7 @@ def choose(s: Any, index: int, now: int) -> int:
         for step in range(classes):
             number = (arbiter["last_class"] + 1 + step) % classes
             if s.traffic[first_class + number]["head"] >= 0:
-                return int(number)
+                return wide(number)
         return -1
     for number in range(1, classes):
         traffic = s.traffic[first_class + number]
@@ -177,7 +177,7 @@ def choose(s: Any, index: int, now: int) -> int:
 def service_ticks(s: Any, index: int, traffic_class: int, size: float) -> int:
     """Return the ticks that serving a quantum takes at the present capacity."""
     ticks = size * s.traffic[index * s.clock[at.CLASSES] + traffic_class]["cost"] / s.arbiters[index]["per_tick"]
-    return add_ticks(0, max(1.0, ticks))
+    return add_ticks(wide(0), max(1.0, ticks))
 
 
 @njit(inner=True)
@@ -187,7 +187,7 @@ def begin(s: Any, index: int, now: int) -> None:
     if arbiter["service_end"] != at.NEVER or arbiter["count"] == 0:
         return
     quantum = s.quanta[index * s.clock[at.DEPTH] + arbiter["first"]]
-    ticks = service_ticks(s, index, quantum["traffic_class"], quantum["bytes"])
+    ticks = service_ticks(s, index, wide(quantum["traffic_class"]), quantum["bytes"])
     if ticks > MAX_TICKS - now:
         s.clock[at.FAILED] = s.flows[max(0, quantum["flow"])]["task"] + 1
         return
@@ -200,7 +200,7 @@ def schedule(s: Any, index: int) -> None:
     clock, arbiter = s.clock, s.arbiters[index]
     due = arbiter["service_end"]
     if due != at.NEVER:
-        backlogged, only = 0, -1
+        backlogged, only = 0, wide(-1)
         for number in range(clock[at.CLASSES]):
             if s.traffic[index * clock[at.CLASSES] + number]["head"] >= 0:
                 backlogged, only = backlogged + 1, number
@@ -209,7 +209,7 @@ def schedule(s: Any, index: int) -> None:
     if due != arbiter["due"]:
         arbiter["due"] = due
         if due != at.NEVER:
-            push(s.events, clock, due, at.ARBITER_KEY + int(index))
+            push(s.events, clock, due, at.ARBITER_KEY + wide(index))
 
 
 @njit(inner=True)
@@ -220,19 +220,19 @@ def end_of_next_train(s: Any, index: int, only: int) -> int:
     for place in range(arbiter["count"]):
         quantum = s.quanta[index * depth + (arbiter["first"] + place) % depth]
         if place > 0:
-            now += service_ticks(s, index, quantum["traffic_class"], quantum["bytes"])
+            now += service_ticks(s, index, wide(quantum["traffic_class"]), quantum["bytes"])
         if now > MAX_TICKS:
-            return int(arbiter["service_end"])
+            return wide(arbiter["service_end"])
         if quantum["last"] != 0 and quantum["flow"] >= 0:
-            return int(now)
+            return wide(now)
     if only < 0:
-        return int(arbiter["service_end"])
+        return wide(arbiter["service_end"])
     train = s.flows[s.traffic[index * s.clock[at.CLASSES] + only]["head"]]
     whole = service_ticks(s, index, only, arbiter["quantum"])
     rest = service_ticks(s, index, only, train["remaining"])
     if float(train["quanta"]) * whole + rest > 4.0e18 - now:
-        return int(arbiter["service_end"])
-    return int(now + (train["quanta"] - 1) * whole + rest)
+        return wide(arbiter["service_end"])
+    return wide(now + (train["quanta"] - 1) * whole + rest)
 
 
 @njit(inner=True)
@@ -240,7 +240,7 @@ def cancel_train(s: Any, flow: int, now: int) -> None:
     """Forget what was not issued of a train; issued quanta are served for nobody."""
     clock, moving = s.clock, s.flows[flow]
     moving["present"] = 0
-    index = s.resources[s.crosses[moving["cross"]]["link"]]["arbiter"]
+    index = wide(s.resources[s.crosses[moving["cross"]]["link"]]["arbiter"])
     arbiter, depth = s.arbiters[index], clock[at.DEPTH]
     for place in range(clock[at.TRAINS]):
         if s.trains[place] == flow:  # launched in this round, not yet arrived
@@ -265,4 +265,4 @@ def cancel_train(s: Any, flow: int, now: int) -> None:
         if traffic["tail"] == flow:
             traffic["tail"] = before
         close_backlog(s, index)
-    touch(s, arbiter["resource"])
+    touch(s, wide(arbiter["resource"]))

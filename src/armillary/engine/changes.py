@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from armillary.engine import records as at
-from armillary.engine._jit import njit
+from armillary.engine._jit import njit, wide
 from armillary.engine.arbiters import cancel_train, catch_up
 from armillary.engine.events import sweep
 from armillary.engine.heap import add_ticks, push
@@ -33,16 +33,16 @@ def set_value(s: Any, index: int, value: float, now: int) -> None:
             return
         resource["rate"] = value
         sweep(s)
-        task = resource["running"]
+        task = wide(resource["running"])
         while task >= 0:
             change_speed(s, task, value, now)
-            task = s.work[task]["behind"]
+            task = wide(s.work[task]["behind"])
     else:
         if resource["capacity"] == value:
             return
         resource["capacity"] = value
         if resource["kind"] == ARBITER:
-            catch_up(s, resource["arbiter"], now)
+            catch_up(s, wide(resource["arbiter"]), now)
             s.arbiters[resource["arbiter"]]["per_tick"] = value * s.tick_s[0]
         else:
             if s.links[index]["general"] == 0:
@@ -88,7 +88,7 @@ def apply_commands(s: Any, now: int) -> None:
             arbiter = s.arbiters[resource["arbiter"]]
             threshold = min(command["threshold"], 2**31 - 1)
             if arbiter["threshold"] != threshold:
-                catch_up(s, resource["arbiter"], now)
+                catch_up(s, wide(resource["arbiter"]), now)
                 arbiter["threshold"] = threshold
                 touch(s, index)
 
@@ -114,10 +114,10 @@ def requeue(s: Any) -> None:
     """Turn FIFO lists into heaps: the first priorities that differ have just been appended."""
     for index in range(s.resources.shape[0]):
         resource = s.resources[index]
-        entry = resource["head"]
+        entry = wide(resource["head"])
         resource["head"], resource["queued"] = -1, 0
         while entry >= 0:
-            behind = s.entries[entry]["next"]
+            behind = wide(s.entries[entry]["next"])
             if s.entries[entry]["waiting"] != 0:
                 enqueue(s.entries, s.tasks, resource, entry, True)
             entry = behind
@@ -164,7 +164,7 @@ def cancel(s: Any, first: int, now: int) -> None:
         stack[depth - 1, 1] += 1
         if s.flags[edge] & 1 == 1 and s.tasks[task]["start"] >= 0:
             continue  # a START edge of a task that has started is satisfied already
-        target = s.targets[edge]
+        target = wide(s.targets[edge])
         if s.flags[edge] & 2 != 0:
             satisfy(s, target, task, True)
         elif cancel_one(s, target, now):
@@ -187,16 +187,16 @@ def cancel_one(s: Any, task: int, now: int) -> bool:
         if before == QUEUED and entry["waiting"] != 0:
             entry["waiting"] = 0
             resource["queued"] -= 1
-            mark_dirty(s.clock, s.dirty, resource, entry["resource"])
+            mark_dirty(s.clock, s.dirty, resource, wide(entry["resource"]))
         elif before == RUNNING and entry["units"] > 0:
             resource["used"] -= entry["units"]
             resource["last_release"], resource["release_round"] = task, s.clock[at.ROUND] + 1
-            mark_dirty(s.clock, s.dirty, resource, entry["resource"])
+            mark_dirty(s.clock, s.dirty, resource, wide(entry["resource"]))
     if before == RUNNING:
         going["end"] = now
         if s.clock[at.TRACK] & 1 != 0:
             unlink_running(s, task)
-        flow = s.work[task]["flow"]
+        flow = wide(s.work[task]["flow"])
         if flow >= 0 and s.flows[flow]["present"] != 0:
             if s.flows[flow]["mode"] == 2:
                 cancel_train(s, flow, now)
@@ -205,5 +205,5 @@ def cancel_one(s: Any, task: int, now: int) -> bool:
     for index in range(s.work[task]["member"], s.work[task + 1]["member"]):
         lease = s.leases[s.memberships[index]]
         if not (before == RUNNING and lease["until_start"] != 0):
-            count_down(s, s.memberships[index], task)
+            count_down(s, wide(s.memberships[index]), task)
     return True

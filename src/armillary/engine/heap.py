@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from armillary.engine._jit import njit
+from armillary.engine._jit import njit, wide
 from armillary.engine.records import HEAP, NEVER
 
 
@@ -35,7 +35,7 @@ def pop(events: Any, clock: Any) -> None:
     """Remove the first event."""
     size = clock[HEAP] - 1
     clock[HEAP] = size
-    sift_down(events, size, 0, events[size]["tick"], events[size]["key"])
+    sift_down(events, size, wide(0), events[size]["tick"], events[size]["key"])
 
 
 @njit(inner=True)
@@ -69,19 +69,19 @@ def heapify(events: Any, size: int) -> None:
 
 @njit(inner=True)
 def sort_ids(ids: Any, count: int) -> None:
-    """Sort the first `count` ids ascending; lists are mostly short or in order already."""
-    for place in range(1, count):
-        value = ids[place]
-        if value >= ids[place - 1]:
-            continue
-        if place > 16:
-            ids[:count].sort()
-            return
-        at = place
-        while at > 0 and ids[at - 1] > value:
-            ids[at] = ids[at - 1]
-            at -= 1
-        ids[at] = value
+    """Sort the first `count` ids ascending: insertion for the usual short or ordered list, with Shell's gaps before it for long ones."""
+    gap = 1
+    while gap < count // 16:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for place in range(gap, count):
+            value = ids[place]
+            at = place
+            while at >= gap and ids[at - gap] > value:
+                ids[at] = ids[at - gap]
+                at -= gap
+            ids[at] = value
+        gap //= 3
 
 
 @njit(inner=True)

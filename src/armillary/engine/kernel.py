@@ -1,8 +1,8 @@
 """The loop of the engine: rounds of ticks over the records of `engine/records.py`.
 
 In:  `State`, a tick to stop at, a policy. Out: a reason code; the state holds all results. The rules are docs/engine.md, section by section.
-One source serves two entries: `general` and `record` are constants there, so that the plain entry (tasks on servers, no bytes,
-leases, priorities) compiles to a bare loop. Bytes are in links.py and arbiters.py, rates and cancelling in changes.py.
+One source serves two entries: `general` (True or None) and `record` are constants there, so that the plain entry (tasks on servers,
+no bytes, leases, priorities) compiles to a bare loop. None, because numba drops branches on `is not None` before it looks into them. Bytes are in links.py and arbiters.py, rates and cancelling in changes.py.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from armillary.engine import records as at
-from armillary.engine._jit import JIT, njit
+from armillary.engine._jit import JIT, njit, wide
 from armillary.engine._policy_type import address
 from armillary.engine.arbiters import catch_up_all, end_quantum, settle_arbiter, take_trains
 from armillary.engine.changes import apply_commands, link_running, set_value, unlink_running
@@ -29,7 +29,7 @@ NO_POLICY, COMPILED_POLICY, PYTHON_POLICY = range(3)
 
 
 @njit(inner=True, inline=True)
-def play(s: Any, until: int, policy: Any, policy_kind: int, general: bool, record: bool) -> int:
+def play(s: Any, until: int, policy: Any, policy_kind: int, general: Any, record: bool) -> int:
     """Play all rounds up to and including tick `until`; return why it stopped."""
     clock = s.clock
     resume = clock[at.RESUME] != 0
@@ -39,7 +39,7 @@ def play(s: Any, until: int, policy: Any, policy_kind: int, general: bool, recor
             now = clock[at.NOW]
             apply_commands(s, now)
         else:
-            if general:
+            if general is not None:
                 sweep(s)
                 if clock[at.STEPS] + 2 * s.resources.shape[0] > s.steps.shape[0] - (s.changes.shape[0] - clock[at.CHANGED]):
                     return CAPACITY
@@ -61,12 +61,12 @@ def play(s: Any, until: int, policy: Any, policy_kind: int, general: bool, recor
                 clock[at.LAST_TICK] = now
                 clock[at.TICK_ROUNDS] = 1
                 clock[at.ROUND_LIMIT] = s.tasks.shape[0] - 1 + 1000
-            if general:
+            if general is not None:
                 complete_parts(s, now)
             else:
                 complete_work(s, now)
             finish_tasks(s, now, general, record)
-            if general:
+            if general is not None:
                 release(s)
                 change(s, now)
                 arrive(s, now)
@@ -80,23 +80,23 @@ def play(s: Any, until: int, policy: Any, policy_kind: int, general: bool, recor
                         policy(address(s.seen), s.seen.shape[0], address(s.policy_state), address(s.command))
                     apply_commands(s, now)
         resume = False
-        if general and clock[at.MODE] == at.QUEUE_ORDERED:
+        if general is not None and clock[at.MODE] == at.QUEUE_ORDERED:
             dispatch_ordered(s, now)
         else:
             dispatch(s, now, general, record)
-        if general:
+        if general is not None:
             settle(s, now)
         if clock[at.FAILED] != 0:
             return OVERFLOW
 
 
 @njit(inner=True)
-def stop(s: Any, now: int, until: int, general: bool) -> int:
+def stop(s: Any, now: int, until: int, general: Any) -> int:
     """Nothing more is due up to `until`: say why, and let time pass until then."""
     clock = s.clock
     if until < at.NEVER and clock[at.NOW] < until:
         clock[at.NOW] = until
-    if general:
+    if general is not None:
         catch_up_all(s, clock[at.NOW])
     if now == at.NEVER:
         return IDLE if clock[at.LEFT] == 0 else DEADLOCK
@@ -108,7 +108,7 @@ def next_due(s: Any, policy_kind: int) -> int:
     """Return the smallest tick at which a round is due, NEVER if none."""
     clock = s.clock
     if clock[at.DUE] != 0:
-        return int(clock[at.NOW])
+        return wide(clock[at.NOW])
     while clock[at.HEAP] > 0 and not is_valid(s, s.events[0]["tick"], s.events[0]["key"]):
         pop(s.events, clock)
     while clock[at.ARRIVED] < s.arrivals.shape[0] and s.tasks[s.arrivals[clock[at.ARRIVED]]["key"]]["status"] == CANCELLED:
@@ -122,7 +122,7 @@ def next_due(s: Any, policy_kind: int) -> int:
         now = min(now, s.changes[clock[at.CHANGED]]["tick"])
     if policy_kind != NO_POLICY and (now != at.NEVER or clock[at.FLOWS] > 0):
         now = min(now, (clock[at.NOW] // clock[at.PERIOD] + 1) * clock[at.PERIOD])
-    return int(now)
+    return wide(now)
 
 
 # Phase 1: completions
@@ -160,18 +160,18 @@ def complete_parts(s: Any, now: int) -> None:
         elif key & 3 == at.LAUNCH:
             join_flow(s, key >> 2, now)
         else:
-            leave_flow(s, s.work[key >> 2]["flow"], now)
+            leave_flow(s, wide(s.work[key >> 2]["flow"]), now)
             end_part(s, key >> 2)
     sort_ids(s.ended, clock[at.ENDED])
 
 
 @njit(inner=True, inline=True)
-def finish_tasks(s: Any, now: int, general: bool, record: bool) -> None:
+def finish_tasks(s: Any, now: int, general: Any, record: bool) -> None:
     """End the collected tasks in ascending id: give back units, satisfy END edges."""
     clock, tasks = s.clock, s.tasks
     this_round = clock[at.ROUND]
     for place in range(clock[at.ENDED]):
-        task = s.ended[place]
+        task = wide(s.ended[place])
         ended = tasks[task]
         behind = tasks[task + 1]
         ended["status"] = DONE
@@ -179,23 +179,23 @@ def finish_tasks(s: Any, now: int, general: bool, record: bool) -> None:
             ended["end"] = now
         for index in range(ended["entry"], behind["entry"]):
             entry = s.entries[index]
-            if general and entry["units"] == 0:
+            if general is not None and entry["units"] == 0:
                 continue
             resource = s.resources[entry["resource"]]
             resource["used"] -= entry["units"]
             if record:
                 resource["last_release"] = task
                 resource["release_round"] = this_round
-            mark_dirty(clock, s.dirty, resource, entry["resource"])
-        if general:
+            mark_dirty(clock, s.dirty, resource, wide(entry["resource"]))
+        if general is not None:
             if clock[at.TRACK] & 1 != 0:
                 unlink_running(s, task)
             for index in range(s.work[task]["member"], s.work[task + 1]["member"]):
                 if s.leases[s.memberships[index]]["until_start"] == 0:
-                    count_down(s, s.memberships[index], task)
+                    count_down(s, wide(s.memberships[index]), task)
         for index in range(ended["edge"], behind["edge"]):
-            if not general or s.flags[index] & 1 == 0:
-                satisfy(s, s.targets[index], task, record)
+            if general is None or s.flags[index] & 1 == 0:
+                satisfy(s, wide(s.targets[index]), task, record)
     clock[at.LEFT] -= clock[at.ENDED]
 
 
@@ -213,15 +213,15 @@ def release(s: Any) -> None:
         pool["used"] -= lease["units"]
         pool["last_release"] = lease["noted"]
         pool["release_round"] = clock[at.ROUND]
-        mark_dirty(clock, s.dirty, pool, lease["pool"])
+        mark_dirty(clock, s.dirty, pool, wide(lease["pool"]))
     clock[at.RETURNED] = 0
     clock[at.EPOCH] += 1
     sort_ids(s.started, clock[at.STARTED])
     for place in range(clock[at.STARTED]):
-        task = s.started[place]
+        task = wide(s.started[place])
         for index in range(s.tasks[task]["edge"], s.tasks[task + 1]["edge"]):
             if s.flags[index] & 1 == 1:
-                satisfy(s, s.targets[index], task, True)
+                satisfy(s, wide(s.targets[index]), task, True)
     clock[at.STARTED] = 0
 
 
@@ -231,7 +231,7 @@ def change(s: Any, now: int) -> None:
     clock = s.clock
     while clock[at.CHANGED] < s.changes.shape[0] and s.changes[clock[at.CHANGED]]["tick"] == now:
         due = s.changes[clock[at.CHANGED]]
-        set_value(s, due["resource"], due["value"], now)
+        set_value(s, wide(due["resource"]), due["value"], now)
         clock[at.CHANGED] += 1
 
 
@@ -240,7 +240,7 @@ def arrive(s: Any, now: int) -> None:
     """Let the tasks released now go on."""
     clock = s.clock
     while clock[at.ARRIVED] < s.arrivals.shape[0] and s.arrivals[clock[at.ARRIVED]]["tick"] == now:
-        satisfy(s, s.arrivals[clock[at.ARRIVED]]["key"], -1, True)
+        satisfy(s, s.arrivals[clock[at.ARRIVED]]["key"], wide(-1), True)
         clock[at.ARRIVED] += 1
 
 
@@ -248,22 +248,24 @@ def arrive(s: Any, now: int) -> None:
 
 
 @njit(inner=True, inline=True)
-def dispatch(s: Any, now: int, general: bool, record: bool) -> None:
+def dispatch(s: Any, now: int, general: Any, record: bool) -> None:
     """Start every task that heads all its queues and finds room.
 
     Without backfill the outcome does not depend on the order of visits (docs/engine.md, section 4), so only resources that
     changed are looked at. A task that finds its queues empty starts without queueing, except where priorities must be compared first.
     """
     clock, tasks, entries, resources = s.clock, s.tasks, s.entries, s.resources
-    by_priority = general and clock[at.MODE] == at.QUEUE_PRIORITY
+    by_priority = False
+    if general is not None:
+        by_priority = clock[at.MODE] == at.QUEUE_PRIORITY
     this_round = clock[at.ROUND]
     sort_ids(s.ready, clock[at.READY])
     coming, free = 0, 0
     while True:
         if coming < clock[at.READY]:
-            task = s.ready[coming]
+            task = wide(s.ready[coming])
             coming += 1
-            if general and tasks[task]["status"] != PENDING:
+            if general is not None and tasks[task]["status"] != PENDING:
                 continue  # cancelled since
             tasks[task]["status"] = QUEUED
             tasks[task]["ready"] = this_round
@@ -272,9 +274,9 @@ def dispatch(s: Any, now: int, general: bool, record: bool) -> None:
             for index in range(tasks[task]["entry"], tasks[task + 1]["entry"]):
                 entry = entries[index]
                 resource = resources[entry["resource"]]
-                if general and entry["units"] == 0:
+                if general is not None and entry["units"] == 0:
                     starts = False
-                    queues = queues or needed(s, task, entry["resource"]) >= 0
+                    queues = queues or needed(s, task, wide(entry["resource"])) >= 0
                 else:
                     queues = True
                     starts = starts and resource["used"] + entry["units"] <= resource["units"]
@@ -286,20 +288,20 @@ def dispatch(s: Any, now: int, general: bool, record: bool) -> None:
             index = s.dirty[clock[at.DIRTY] - 1]
             resource = resources[index]
             head = first_waiting(entries, tasks, resource, by_priority)
-            task = entries[head]["task"] if head >= 0 else -1
+            task = wide(entries[head]["task"]) if head >= 0 else -1
             if task < 0 or not heads_and_fits(s, task, by_priority, general):
                 resource["dirty"] = 0
                 clock[at.DIRTY] -= 1
                 continue
             leave_queues(s, task, general)
-        elif general and free < clock[at.FREE]:
-            task = s.waiting[free]  # members of a lease that another took: nothing left to queue at
+        elif general is not None and free < clock[at.FREE]:
+            task = wide(s.waiting[free])  # members of a lease that another took: nothing left to queue at
             free += 1
         else:
             break
         start(s, task, now, general, record)
     clock[at.READY] = 0
-    if general:
+    if general is not None:
         clock[at.FREE] = 0
         if clock[at.RETURNED] > 0 or clock[at.STARTED] > 0:
             clock[at.DUE] = 1
@@ -313,23 +315,23 @@ def needed(s: Any, task: int, pool: int) -> int:
         lease = s.leases[s.memberships[index]]
         if lease["pool"] == pool and lease["taken"] == 0:
             units = max(units, 0) + lease["units"]
-    return int(units)
+    return wide(units)
 
 
 @njit(inner=True)
-def queue_up(s: Any, task: int, by_priority: bool, general: bool) -> None:
+def queue_up(s: Any, task: int, by_priority: bool, general: Any) -> None:
     """Let a ready task wait at each of its resources; their queues are looked at again."""
     for index in range(s.tasks[task]["entry"], s.tasks[task + 1]["entry"]):
         entry = s.entries[index]
-        if general and entry["units"] == 0 and needed(s, task, entry["resource"]) < 0:
+        if general is not None and entry["units"] == 0 and needed(s, task, wide(entry["resource"])) < 0:
             continue
         resource = s.resources[entry["resource"]]
         enqueue(s.entries, s.tasks, resource, index, by_priority)
-        mark_dirty(s.clock, s.dirty, resource, entry["resource"])
+        mark_dirty(s.clock, s.dirty, resource, wide(entry["resource"]))
 
 
 @njit(inner=True, inline=True)
-def heads_and_fits(s: Any, task: int, by_priority: bool, general: bool) -> bool:
+def heads_and_fits(s: Any, task: int, by_priority: bool, general: Any) -> bool:
     """Whether `task` is first in all its queues and all have room."""
     for index in range(s.tasks[task]["entry"], s.tasks[task + 1]["entry"]):
         entry = s.entries[index]
@@ -337,15 +339,15 @@ def heads_and_fits(s: Any, task: int, by_priority: bool, general: bool) -> bool:
             continue
         resource = s.resources[entry["resource"]]
         units = entry["units"]
-        if general and units == 0:
-            units = needed(s, task, entry["resource"])
+        if general is not None and units == 0:
+            units = needed(s, task, wide(entry["resource"]))
         if resource["used"] + units > resource["units"] or first_waiting(s.entries, s.tasks, resource, by_priority) != index:
             return False
     return True
 
 
 @njit(inner=True, inline=True)
-def leave_queues(s: Any, task: int, general: bool) -> None:
+def leave_queues(s: Any, task: int, general: Any) -> None:
     """Take `task` out of its queues; what stood behind it is looked at again."""
     for index in range(s.tasks[task]["entry"], s.tasks[task + 1]["entry"]):
         entry = s.entries[index]
@@ -353,11 +355,11 @@ def leave_queues(s: Any, task: int, general: bool) -> None:
             entry["waiting"] = 0
             resource = s.resources[entry["resource"]]
             resource["queued"] -= 1
-            mark_dirty(s.clock, s.dirty, resource, entry["resource"])
+            mark_dirty(s.clock, s.dirty, resource, wide(entry["resource"]))
 
 
 @njit(inner=True, inline=True)
-def start(s: Any, task: int, now: int, general: bool, record: bool) -> None:
+def start(s: Any, task: int, now: int, general: Any, record: bool) -> None:
     """Start `task` now: note its cause, take its units, schedule its parts."""
     starting = s.tasks[task]
     this_round = s.clock[at.ROUND]
@@ -368,14 +370,14 @@ def start(s: Any, task: int, now: int, general: bool, record: bool) -> None:
     starting["status"] = RUNNING
     for index in range(starting["entry"], s.tasks[task + 1]["entry"]):
         entry = s.entries[index]
-        if general and entry["units"] == 0:
+        if general is not None and entry["units"] == 0:
             continue
         resource = s.resources[entry["resource"]]
         resource["used"] += entry["units"]
         if record:
             resource["last_start"] = task
             resource["start_round"] = this_round
-    if not general or (starting["simple"] != 0 and s.clock[at.TRACK] == 0):
+    if general is None or (starting["simple"] != 0 and s.clock[at.TRACK] == 0):
         end = now + starting["duration"]
         push(s.events, s.clock, end, 4 * task + at.WORK_PART)
         if end > MAX_TICKS:
@@ -394,7 +396,7 @@ def cause_of_start(s: Any, task: int) -> int:
         resource = s.resources[entry["resource"]]
         queued, takes = True, True
         if entry["units"] == 0:
-            takes = needed(s, task, entry["resource"]) >= 0
+            takes = needed(s, task, wide(entry["resource"])) >= 0
             queued = takes
             for member in range(s.work[task]["member"], s.work[task + 1]["member"]):
                 lease = s.leases[s.memberships[member]]
@@ -405,7 +407,7 @@ def cause_of_start(s: Any, task: int) -> int:
             released = max(released, resource["last_release"])
         if takes and resource["start_round"] == this_round:
             began = max(began, resource["last_start"])
-    return int(released if released >= 0 else began)
+    return wide(released if released >= 0 else began)
 
 
 @njit(inner=True)
@@ -416,9 +418,9 @@ def start_parts(s: Any, task: int, now: int) -> None:
     for index in range(work["member"], s.work[task + 1]["member"]):
         lease = s.leases[s.memberships[index]]
         if lease["taken"] == 0:
-            take_lease(s, s.memberships[index], task)
+            take_lease(s, wide(s.memberships[index]), task)
         if lease["until_start"] != 0:
-            count_down(s, s.memberships[index], task)
+            count_down(s, wide(s.memberships[index]), task)
     if clock[at.TRACK] & 2 != 0:
         s.started[clock[at.STARTED]] = task
         clock[at.STARTED] += 1
@@ -452,7 +454,7 @@ def take_lease(s: Any, index: int, task: int) -> None:
     pool["last_start"], pool["start_round"] = task, clock[at.ROUND]
     lease["taken"], lease["taken_round"], lease["taker"] = 1, clock[at.ROUND], task
     for place in range(lease["member"], s.leases[index + 1]["member"]):
-        other = s.members[place]
+        other = wide(s.members[place])
         if s.tasks[other]["status"] != QUEUED:
             continue
         queues = False
@@ -461,8 +463,8 @@ def take_lease(s: Any, index: int, task: int) -> None:
             if entry["waiting"] == 0:
                 continue
             resource = s.resources[entry["resource"]]
-            mark_dirty(clock, s.dirty, resource, entry["resource"])
-            if entry["units"] == 0 and entry["resource"] == lease["pool"] and needed(s, other, lease["pool"]) < 0:
+            mark_dirty(clock, s.dirty, resource, wide(entry["resource"]))
+            if entry["units"] == 0 and entry["resource"] == lease["pool"] and needed(s, other, wide(lease["pool"])) < 0:
                 entry["waiting"] = 0
                 resource["queued"] -= 1
             else:
@@ -479,25 +481,25 @@ def dispatch_ordered(s: Any, now: int) -> None:
     this_round = clock[at.ROUND]
     sort_ids(s.ready, clock[at.READY])
     for place in range(clock[at.READY]):
-        task = s.ready[place]
+        task = wide(s.ready[place])
         if tasks[task]["status"] != PENDING:
             continue  # cancelled since
         tasks[task]["status"], tasks[task]["ready"] = QUEUED, this_round
         for index in range(tasks[task]["entry"], tasks[task + 1]["entry"]):
             entry = s.entries[index]
-            if entry["units"] > 0 or needed(s, task, entry["resource"]) >= 0:
+            if entry["units"] > 0 or needed(s, task, wide(entry["resource"])) >= 0:
                 entry["waiting"] = 1
                 s.resources[entry["resource"]]["queued"] += 1
         spot = clock[at.WAITING]
         clock[at.WAITING] += 1
-        while spot > 0 and comes_before(tasks, task, waiting[spot - 1]):
+        while spot > 0 and comes_before(tasks, task, wide(waiting[spot - 1])):
             waiting[spot] = waiting[spot - 1]
             spot -= 1
         waiting[spot] = task
     clock[at.READY] = 0
     kept = 0
     for place in range(clock[at.WAITING]):
-        task = waiting[place]
+        task = wide(waiting[place])
         if tasks[task]["status"] != QUEUED:
             continue
         if passes(s, task):
@@ -525,7 +527,7 @@ def passes(s: Any, task: int) -> bool:
         if entry["waiting"] == 0:
             continue
         resource = s.resources[entry["resource"]]
-        units = entry["units"] if entry["units"] > 0 else needed(s, task, entry["resource"])
+        units = entry["units"] if entry["units"] > 0 else needed(s, task, wide(entry["resource"]))
         if resource["used"] + units > resource["units"]:
             return False
         if resource["backfill"] == 0 and resource["blocked"] == s.clock[at.ROUND]:
@@ -542,11 +544,11 @@ def settle(s: Any, now: int) -> None:
     clock = s.clock
     take_trains(s, now)
     for place in range(clock[at.TOUCHED]):
-        index = s.touched[place]
+        index = wide(s.touched[place])
         resource = s.resources[index]
         resource["touched"] = 0
         if resource["kind"] == ARBITER:
-            settle_arbiter(s, resource["arbiter"], now)
+            settle_arbiter(s, wide(resource["arbiter"]), now)
         elif s.links[index]["general"] == 0:
             settle_simple(s, index, now)
     settle_general(s, now)

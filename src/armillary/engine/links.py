@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from armillary.engine import records as at
-from armillary.engine._jit import njit
+from armillary.engine._jit import njit, wide
 from armillary.engine.heap import add_ticks, push
 from armillary.engine.steps import end_part, touch
 
@@ -20,7 +20,7 @@ SIMPLE, GENERAL, TRAIN = range(3)
 @njit(inner=True)
 def join_flow(s: Any, task: int, now: int) -> None:
     """The bytes of `task` enter their links now; trains for an arbiter are taken in phase 7."""
-    flow = s.work[task]["flow"]
+    flow = wide(s.work[task]["flow"])
     moving = s.flows[flow]
     moving["present"] = 1
     if moving["mode"] == TRAIN:
@@ -35,7 +35,7 @@ def join_flow(s: Any, task: int, now: int) -> None:
         finish = link["virtual"] + moving["bytes"] * cross["cost"] / moving["weight"]
         push_share(s.sharing, link, finish, task)
         link["weight"] += moving["weight"]
-        touch(s, cross["link"])
+        touch(s, wide(cross["link"]))
         return
     moving["remaining"], moving["rate"], moving["since"], moving["end"] = moving["bytes"], 0.0, now, at.NEVER
     for index in range(moving["cross"], s.flows[flow + 1]["cross"]):
@@ -55,7 +55,7 @@ def join_flow(s: Any, task: int, now: int) -> None:
         else:
             link["tail"] = index
         link["flows"] += 1
-        touch(s, cross["link"])
+        touch(s, wide(cross["link"]))
 
 
 @njit(inner=True)
@@ -69,9 +69,9 @@ def leave_flow(s: Any, flow: int, now: int) -> None:
         cross = s.crosses[moving["cross"]]
         link = s.links[cross["link"]]
         advance_link(link, now)
-        remove_share(s.sharing, link, moving["task"])
+        remove_share(s.sharing, link, wide(moving["task"]))
         drop_weight(link, moving["weight"])
-        touch(s, cross["link"])
+        touch(s, wide(cross["link"]))
         return
     for index in range(moving["cross"], s.flows[flow + 1]["cross"]):
         cross = s.crosses[index]
@@ -85,7 +85,7 @@ def leave_flow(s: Any, flow: int, now: int) -> None:
         else:
             link["tail"] = cross["before"]
         link["flows"] -= 1
-        touch(s, cross["link"])
+        touch(s, wide(cross["link"]))
 
 
 # Simple links: virtual time
@@ -117,7 +117,7 @@ def end_link(s: Any, index: int, now: int) -> None:
     first = True
     while link["flows"] > 0 and (first or s.sharing[base]["finish"] <= virtual):
         first = False
-        task = s.sharing[base]["task"]
+        task = wide(s.sharing[base]["task"])
         pop_share(s.sharing, link)
         flow = s.work[task]["flow"]
         s.flows[flow]["present"], s.flows[flow]["end"] = 0, -1
@@ -141,7 +141,7 @@ def settle_simple(s: Any, index: int, now: int) -> None:
         s.clock[at.FAILED] = s.sharing[link["heap"]]["task"] + 1
         return
     link["end"] = end
-    push(s.events, s.clock, end, at.LINK_KEY + int(index))
+    push(s.events, s.clock, end, at.LINK_KEY + wide(index))
 
 
 @njit(inner=True)
@@ -191,7 +191,7 @@ def remove_share(sharing: Any, link: Any, task: int) -> None:
     for place in range(size):
         finish, other = sharing[base + place]["finish"], sharing[base + place]["task"]
         if other != task:
-            push_share(sharing, link, finish, other)
+            push_share(sharing, link, finish, wide(other))
 
 
 # General links: max-min over the connected component
@@ -275,7 +275,7 @@ def fill(s: Any, links: Any, some_links: int, flows: Any, some_flows: int, now: 
         while cross >= 0:
             flow = s.crosses[cross]["flow"]
             if s.flows[flow]["open"] != 0:
-                fix(s, flow, level)
+                fix(s, wide(flow), level)
                 left -= 1
             cross = s.crosses[cross]["behind"]
 
@@ -316,7 +316,7 @@ def lowest_cap(s: Any, flows: Any, some_flows: int, theta: float) -> int:
         here = moving["cap"] / moving["weight"]
         if here <= theta and (best < 0 or here < lowest or (here == lowest and flows[place] < best)):
             best, lowest = flows[place], here
-    return int(best)
+    return wide(best)
 
 
 @njit(inner=True)
@@ -353,4 +353,4 @@ def schedule_first(s: Any, flows: Any, some_flows: int, now: int) -> None:
         return
     for place in range(some_flows):
         if s.flows[flows[place]]["end"] == first:
-            push(s.events, s.clock, first, 4 * int(s.flows[flows[place]]["task"]) + at.FLOW_PART)
+            push(s.events, s.clock, first, 4 * wide(s.flows[flows[place]]["task"]) + at.FLOW_PART)

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from armillary.engine import records as at
-from armillary.engine._jit import njit
+from armillary.engine._jit import njit, wide
 from armillary.engine.arbiters import catch_up
 
 SERVER, POOL, LINK, ARBITER = range(4)
@@ -30,7 +30,7 @@ def observe(s: Any, now: int) -> None:
         if resource["kind"] == LINK:
             seen["flows"] = s.links[index]["flows"]
         elif resource["kind"] == ARBITER:
-            catch_up(s, resource["arbiter"], now)
+            catch_up(s, wide(resource["arbiter"]), now)
             arbiter = s.arbiters[resource["arbiter"]]
             seen["busy"], seen["flows"] = arbiter["count"], arbiter["trains"]
             seen["backlog_bytes"] = int(math.floor(arbiter["backlog"]))

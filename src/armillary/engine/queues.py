@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from armillary.engine._jit import njit
+from armillary.engine._jit import njit, wide
 from armillary.engine.records import DIRTY
 
 
@@ -31,7 +31,7 @@ def enqueue(entries: Any, tasks: Any, resource: Any, entry: int, by_priority: bo
     resource["queued"] += 1
     if by_priority:
         entries[entry]["right"] = -1
-        resource["head"] = merge(entries, tasks, resource["head"], entry)
+        resource["head"] = merge(entries, tasks, wide(resource["head"]), entry)
     elif resource["head"] < 0:
         resource["head"] = entry
         resource["tail"] = entry
@@ -43,14 +43,14 @@ def enqueue(entries: Any, tasks: Any, resource: Any, entry: int, by_priority: bo
 @njit(inner=True)
 def first_waiting(entries: Any, tasks: Any, resource: Any, by_priority: bool) -> int:
     """Return the first entry that waits at `resource`, or -1; drops those before it that no longer do."""
-    entry = resource["head"]
+    entry = wide(resource["head"])
     while entry >= 0 and entries[entry]["waiting"] == 0:
         if by_priority:
-            entry = merge(entries, tasks, entries[entry]["next"], entries[entry]["right"])
+            entry = merge(entries, tasks, wide(entries[entry]["next"]), wide(entries[entry]["right"]))
         else:
-            entry = entries[entry]["next"]
+            entry = wide(entries[entry]["next"])
         resource["head"] = entry
-    return int(entry)
+    return entry
 
 
 @njit(inner=True)
@@ -60,17 +60,17 @@ def merge(entries: Any, tasks: Any, one: int, other: int) -> int:
         return other
     if other < 0:
         return one
-    if comes_before(tasks, entries[other]["task"], entries[one]["task"]):
+    if comes_before(tasks, wide(entries[other]["task"]), wide(entries[one]["task"])):
         one, other = other, one
     root = one
     while True:
         # Descend the right spine of the smaller root and swap its children on the way: that keeps the heap balanced.
-        rest = entries[one]["right"]
+        rest = wide(entries[one]["right"])
         entries[one]["right"] = entries[one]["next"]
         if rest < 0:
             entries[one]["next"] = other
             return root
-        if comes_before(tasks, entries[other]["task"], entries[rest]["task"]):
+        if comes_before(tasks, wide(entries[other]["task"]), wide(entries[rest]["task"])):
             rest, other = other, rest
         entries[one]["next"] = rest
         one = rest

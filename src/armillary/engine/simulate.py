@@ -62,7 +62,6 @@ class Simulation:
         from armillary.engine._jit import JIT
         from armillary.engine._policy_type import no_policy
         from armillary.engine._state_type import table_of
-        from armillary.engine.entries import advance_general, advance_plain
 
         function, kind = no_policy, NO_POLICY
         if isinstance(self._policy, Policy) and JIT:
@@ -70,7 +69,10 @@ class Simulation:
             self._state = self._state._replace(policy_state=_words(self._policy_state))
         elif self._policy is not None:
             kind = PYTHON_POLICY
-        play = advance_general if self._general else advance_plain
+        if self._general:
+            from armillary.engine.entries import advance_general as play
+        else:
+            from armillary.engine.entries_plain import advance_plain as play
         while True:
             self._reason = Reason(play(table_of(self._state), NEVER if until is None else until, function, kind))
             if self._reason == Reason.CAPACITY:
@@ -107,7 +109,7 @@ class Simulation:
             InputError: there is no such task.
         """
         from armillary.engine._state_type import table_of
-        from armillary.engine.entries import cancel_task
+        from armillary.engine.entries_stops import cancel_task
 
         if not 0 <= task < len(self.graph):
             raise InputError(f"task {task} does not exist", hint=f"there are {len(self.graph)} tasks")
@@ -157,7 +159,7 @@ class Simulation:
 
     def _change(self, resource: int, value: float) -> None:
         from armillary.engine._state_type import table_of
-        from armillary.engine.entries import change_value
+        from armillary.engine.entries_stops import change_value
 
         check_change(self.graph.resources.names[resource], self._kind(resource), value)
         if self._state.clock[at.STEPS] == len(self._state.steps):
