@@ -137,13 +137,14 @@ def _lease(units: int, *, member: bool = True, kind: str = "pool") -> Breaker:
 
 def _change(kind: str, value: float, tick: int = 1) -> Breaker:
     def build(builder: GraphBuilder) -> None:
-        resource: int = {
+        makers: dict[str, Callable[[], int]] = {
             "server": lambda: builder.server("core"),
             "pool": lambda: builder.pool("pad", units=1),
             "link": lambda: builder.link("bus", capacity=1.0),
             "arbiter": lambda: builder.arbiter("hbm", capacity=1.0, quantum_bytes=1.0),
             "nothing": lambda: 5,
-        }[kind]()
+        }
+        resource = makers[kind]()
         builder.change(tick, resource, value)
 
     return build

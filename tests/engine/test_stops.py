@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -316,7 +317,7 @@ def test_wrong_calls_name_what_is_wrong(executor: Any) -> None:
     link = builder.link("wire", capacity=1.0)
     builder.task(on=server)
     simulation = executor(builder.build())
-    calls = [
+    calls: list[tuple[Callable[[], Any], str]] = [
         (lambda: simulation.set_rate(link, 2.0), "'wire' has no rate"),
         (lambda: simulation.set_rate(server, 0.0), "'core' cannot be set to 0.0"),
         (lambda: simulation.set_capacity(server, 2.0), "'core' has no capacity"),
