@@ -114,6 +114,7 @@ class Simulation:
         if not 0 <= task < len(self.graph):
             raise InputError(f"task {task} does not exist", hint=f"there are {len(self.graph)} tasks")
         cancel_task(table_of(self._state), task, self.now)
+        self._general = True  # the plain entry takes every event at its word
         self._round_is_due()
 
     def append(self, more: TaskGraph | GraphBuilder, *, edges: Iterable[tuple[int, int, int]] = ()) -> None:
