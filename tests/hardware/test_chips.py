@@ -9,7 +9,6 @@ from armillary.errors import InputError
 from armillary.hardware.quantity import Dimension
 from armillary.hardware.schema import Chip
 from armillary.hardware.vocabulary import ACTIVATIONS, ELEMENT_TYPES, OPERATORS
-from armillary.hardware.voltage import event_energy_factor
 from armillary.store import parse_model
 from armillary.workload import ELEMENT_BYTES, Activation, OpKind
 
@@ -126,11 +125,23 @@ def test_the_json_schema_refuses_unknown_keys_everywhere() -> None:
     assert all(part["additionalProperties"] is False for part in schema["$defs"].values())
 
 
-def test_energy_of_an_event_grows_with_the_square_of_the_voltage() -> None:
-    """E = C V**2; the template runs 0.8 V at 800 MHz and 0.65 V at 400 MHz."""
+def test_events_cost_v_squared_and_clocks_v_squared_f() -> None:
+    """E = C V**2, P_idle = C V**2 f, leakage ~ V; the template runs 0.8 V at 800 MHz and 0.65 V at 400 MHz."""
     chip = from_template()
     assert hardware.voltage_at(chip, 600e6) == pytest.approx(0.725)
-    assert event_energy_factor(chip, 400e6) == pytest.approx((0.65 / 0.8) ** 2)
+    slow, volts = hardware.at_clock(chip, 400e6), 0.65 / 0.8
+    assert slow.energy.mac["int8"].value == pytest.approx(chip.energy.mac["int8"].value * volts**2)
+    assert slow.energy.idle.value == pytest.approx(chip.energy.idle.value * volts**2 / 2)
+    assert slow.energy.leakage.value == pytest.approx(chip.energy.leakage.value * volts)
+    assert slow.energy.dram == chip.energy.dram
+    assert hardware.at_clock(chip, chip.clock.value).energy.mac["int8"].value == chip.energy.mac["int8"].value
+
+
+def test_a_clock_beyond_the_operating_points_is_refused() -> None:
+    with pytest.raises(InputError, match="does not run at 900 MHz; its operating points: 400 to 800 MHz"):
+        hardware.at_clock(from_template(), 900e6)
+    with pytest.raises(InputError, match="has no operating points"):
+        hardware.voltage_at(hardware.load_chip("coral-edge-tpu-usb"), 480e6)
 
 
 def test_the_words_of_chip_files_are_those_of_the_workload() -> None:

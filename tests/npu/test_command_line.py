@@ -77,12 +77,12 @@ def test_the_catalogue_lists_chips_and_networks(capsys: pytest.CaptureFixture[st
     chips = output_of(capsys, "catalog", "chips")
     assert all(name in chips for name in hardware.chip_names())
     assert "mobilenet_v2" in output_of(capsys, "catalog", "models")
-    assert json.loads(output_of(capsys, "catalog", "models", "vgg16", "--json"))["macs"] == 15_470_264_320
+    assert json.loads(output_of(capsys, "catalog", "models", "vgg16", "--json", "-"))["macs"] == 15_470_264_320
 
 
 def test_a_chip_is_shown_with_its_sources(capsys: pytest.CaptureFixture[str]) -> None:
     assert "fitted_by: tools/fit_edge_tpu.py" in output_of(capsys, "catalog", "chips", "coral-edge-tpu-usb")
-    shown = json.loads(output_of(capsys, "catalog", "chips", "coral-edge-tpu-usb", "--json"))
+    shown = json.loads(output_of(capsys, "catalog", "chips", "coral-edge-tpu-usb", "--json", "-"))
     assert shown["host_link"]["rate"]["fitted_by"] == "tools/fit_edge_tpu.py"
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from armillary import hardware, npu
 from armillary.engine.simulate import simulate
 from armillary.errors import InfeasibleError, InputError
-from armillary.hardware import Chip
+from armillary.hardware import Chip, Quantity
 from armillary.npu import NpuResult, compile_network, emit
 from armillary.npu.queues import SCRATCHPAD
 from armillary.timeline import Timeline
@@ -94,14 +94,26 @@ def test_energy_of_one_convolution_follows_the_table() -> None:
 
 
 def halved(chip: Chip) -> Chip:
-    clock = chip.clock.__class__(chip.clock.value / 2)
-    return chip.model_copy(update={"clock": clock})
+    return chip.model_copy(update={"clock": Quantity(chip.clock.value / 2)})
 
 
 def test_half_the_clock_doubles_compute_bound_time() -> None:
     chip = compute_bound()
     fast, slow = (npu.run(one_conv(), chip=each).latency_s for each in (chip, halved(chip)))
     assert slow / fast == pytest.approx(2.0, rel=0.01)
+
+
+def test_racing_and_crawling_have_a_crossover() -> None:
+    """Slower and at less voltage saves energy while static power is small, and wastes it when leakage dominates."""
+    lean = compute_bound()
+    leaky = lean.model_copy(update={"energy": lean.energy.model_copy(update={"leakage": Quantity(5.0)})})
+    energy_j = {
+        (name, clock_hz): npu.run(one_conv(), chip=hardware.at_clock(chip, clock_hz)).energy_j
+        for name, chip in (("lean", lean), ("leaky", leaky))
+        for clock_hz in (500e6, 1e9)
+    }
+    assert energy_j["lean", 500e6] < energy_j["lean", 1e9]
+    assert energy_j["leaky", 500e6] > energy_j["leaky", 1e9]
 
 
 def test_half_the_clock_leaves_link_bound_time() -> None:

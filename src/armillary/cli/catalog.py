@@ -6,42 +6,41 @@ In:  arguments. Out: tables, the file of a chip, a template for a new one, the J
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from armillary.cli.present import print_rows, print_table
+from armillary.cli.common import Verbosity
+from armillary.cli.present import STANDARD_OUTPUT, print_rows, print_table
 from armillary.units import format_quantity
 
 app = App(name="catalog", help="Chips and networks that come with Armillary.")
 new_app = App(name="new", help="A template to start a file of your own from.")
 app.command(new_app)
 
-Json = Annotated[bool, Parameter(name="--json", negative=())]
+Json = Annotated[Path | None, Parameter(name="--json", allow_leading_hyphen=True)]
 
 
 @app.command
-def chips(name: str | None = None, /, *, json: Json = False) -> int:
+def chips(name: str | None = None, /, *, json: Json = None, common: Verbosity = Verbosity()) -> int:
     """List the chips, or show the chip NAME with the source of every number.
 
     Args:
         name: a chip of the list, or a YAML file.
-        json: print strict JSON.
+        json: write strict JSON to this path (`-`: standard output).
     """
     from armillary import hardware
-    from armillary.store import dumps_strict
 
     if name is not None:
         chip = hardware.load_chip(name)
-        if json:
-            sys.stdout.write(dumps_strict(chip.model_dump(mode="json", by_alias=True)))
-        else:
-            sys.stdout.write(hardware.chip_text(name))
+        if json is not None:
+            return _write(chip.model_dump(mode="json", by_alias=True), json)
+        sys.stdout.write(hardware.chip_text(name))
         return 0
     all_chips = [hardware.load_chip(each) for each in hardware.chip_names()]
-    if json:
-        sys.stdout.write(dumps_strict([{"name": chip.name, "summary": chip.summary} for chip in all_chips]))
-        return 0
+    if json is not None:
+        return _write([{"name": chip.name, "summary": chip.summary} for chip in all_chips], json)
     rows = [
         (
             chip.name,
@@ -56,14 +55,13 @@ def chips(name: str | None = None, /, *, json: Json = False) -> int:
 
 
 @app.command
-def models(name: str | None = None, /, *, json: Json = False) -> int:
+def models(name: str | None = None, /, *, json: Json = None, common: Verbosity = Verbosity()) -> int:
     """List the networks, or show the network NAME.
 
     Args:
         name: a network of the list.
-        json: print strict JSON.
+        json: write strict JSON to this path (`-`: standard output).
     """
-    from armillary.store import dumps_strict
     from armillary.workload import zoo
 
     if name is not None:
@@ -77,14 +75,12 @@ def models(name: str | None = None, /, *, json: Json = False) -> int:
             "parameters": graph.parameters,
             "source": card.source,
         }
-        if json:
-            sys.stdout.write(dumps_strict(facts))
-        else:
-            print_rows([(key, str(value)) for key, value in facts.items()])
+        if json is not None:
+            return _write(facts, json)
+        print_rows([(key, str(value)) for key, value in facts.items()])
         return 0
-    if json:
-        sys.stdout.write(dumps_strict([{"name": card.name, "summary": card.summary} for card in zoo.cards()]))
-        return 0
+    if json is not None:
+        return _write([{"name": card.name, "summary": card.summary} for card in zoo.cards()], json)
     print_table(
         [("network", "left"), ("pixels", "right"), ("GMAC", "right"), ("M weights", "right"), ("what it is", "left")],
         [
@@ -102,7 +98,7 @@ def models(name: str | None = None, /, *, json: Json = False) -> int:
 
 
 @new_app.command
-def chip() -> int:
+def chip(*, common: Verbosity = Verbosity()) -> int:
     """Print a commented chip file that is valid: `armillary catalog new chip > my.yaml`."""
     from armillary import hardware
 
@@ -111,11 +107,21 @@ def chip() -> int:
 
 
 @app.command
-def schema(kind: Literal["chip"] = "chip", /) -> int:
+def schema(kind: Literal["chip"] = "chip", /, *, common: Verbosity = Verbosity()) -> int:
     """Print the JSON Schema of the files that describe a KIND of machine, for editors."""
     from armillary import hardware
-    from armillary.store import dumps_strict
 
     assert kind == "chip"
-    sys.stdout.write(dumps_strict(hardware.chip_schema()))
+    return _write(hardware.chip_schema(), STANDARD_OUTPUT)
+
+
+def _write(document: object, path: Path) -> int:
+    """Write `document` as strict JSON to `path` or to standard output."""
+    from armillary.store import dumps_strict, write_text
+
+    text = dumps_strict(document)
+    if path == STANDARD_OUTPUT:
+        sys.stdout.write(text)
+    else:
+        write_text(path, text)
     return 0

@@ -9,6 +9,16 @@ from __future__ import annotations
 from armillary.hardware.chips import chip_names, chip_schema, chip_template, chip_text, load_chip
 from armillary.hardware.quantity import Quantity
 from armillary.hardware.schema import Chip
-from armillary.hardware.voltage import voltage_at
+from armillary.hardware.voltage import at_clock, voltage_at
 
-__all__ = ["Chip", "Quantity", "chip_names", "chip_schema", "chip_template", "chip_text", "load_chip", "voltage_at"]
+__all__ = [
+    "Chip",
+    "Quantity",
+    "at_clock",
+    "chip_names",
+    "chip_schema",
+    "chip_template",
+    "chip_text",
+    "load_chip",
+    "voltage_at",
+]

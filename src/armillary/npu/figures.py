@@ -60,14 +60,20 @@ def report(result: NpuResult) -> str:
     versions = dict(result.run.versions) if result.run is not None else {}
     footer = Footer(
         versions=versions,
-        reproduce=f"armillary npu run {result.model} --chip {result.chip} {_subtitle_options(result)}",
+        reproduce=_command(result),
         facts={"digest": result.digest(), **result.inputs},
     )
     return Page(f"{result.model} on {result.chip}", sections, subtitle=_subtitle(result), footer=footer).html()
 
 
-def _subtitle_options(result: NpuResult) -> str:
-    return f"--dtype {result.dtype} --batch {result.batch}"
+def _command(result: NpuResult) -> str:
+    """Return the command that makes this page again; a model file is named by the caller."""
+    chip = f"--chip {result.chip} --dtype {result.dtype}"
+    if result.inputs.get("model") == result.model:
+        size = next(iter(result.input_shapes.values()))[-1]
+        return f"armillary npu run {result.model} {chip} --batch {result.batch} --resolution {size}"
+    shapes = " ".join(f"--shape {name}={','.join(map(str, shape))}" for name, shape in result.input_shapes.items())
+    return f"armillary npu run MODEL_FILE {chip} {shapes}"
 
 
 def _subtitle(result: NpuResult) -> str:

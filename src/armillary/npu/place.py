@@ -41,7 +41,9 @@ def place(network: Network, chip: Chip) -> tuple[Placement, ...]:
 
 def _place_layer(layer: Layer, graph: Graph, chip: Chip) -> Placement:
     first = layer.reads[0] if layer.reads else layer.outputs[0]
-    given = graph.tensors[layer.outputs[0] if layer.op.kind is OpKind.QUANTIZE else first].dtype
+    # Quantisations and look-ups read one type and work in the type that they write.
+    told_by = layer.outputs[0] if layer.op.kind in (OpKind.QUANTIZE, OpKind.GATHER) else first
+    given = graph.tensors[told_by].dtype
     dtype = _RUNS_AS.get(given, given)
     if dtype not in chip.element_types:
         return Placement(Engine.HOST, dtype, f"{chip.name} computes in {', '.join(chip.element_types)}, not {dtype}")

@@ -61,6 +61,7 @@ class NpuResult(Result):
     chip: str
     dtype: str
     batch: int
+    input_shapes: Mapping[str, tuple[int, ...]]
     latency_s: float
     throughput_per_s: float  # items a second, one inference after the other
     macs: int

@@ -19,7 +19,7 @@ from armillary.npu.emit import emit
 from armillary.npu.queues import DRAM, HOST_LINK, SCRATCHPAD
 from armillary.npu.result import NpuResult
 from armillary.npu.tile import transfer_rate
-from armillary.store import content_key
+from armillary.store import content_key, file_digest
 from armillary.timeline import RunInfo, Timeline
 from armillary.timeline.power import FEMTOJOULE
 from armillary.workload import Graph, load_model, with_dtype
@@ -70,12 +70,13 @@ def run(
         timeline=timeline,
         trust=measure.trust(plan, dtype, items),
         seed=seed,
-        inputs={"model": _identity(model), "chip": content_key(device.model_dump(mode="json", by_alias=True))},
+        inputs={"model": _identity(model, graph), "chip": content_key(device.model_dump(mode="json", by_alias=True))},
         run=RunInfo.now(wall_s=perf_counter() - started),
         model=graph.name,
         chip=device.name,
         dtype=dtype,
         batch=items,
+        input_shapes={name: graph.tensors[name].shape for name in graph.inputs},
         latency_s=latency_s,
         throughput_per_s=items / latency_s,
         macs=int(plan.shapes.macs.sum()),
@@ -112,9 +113,9 @@ def _graph(
     return with_dtype(model, dtype)
 
 
-def _identity(model: str | Path | Graph) -> str:
+def _identity(model: str | Path | Graph, graph: Graph) -> str:
     """Return what the input was: the name of the zoo, or a digest of the file or graph."""
     if isinstance(model, Graph):
         return content_key(model.name, [(tensor.name, tensor.shape, tensor.dtype) for tensor in model.tensors.values()])
     path = Path(model)
-    return content_key(path.read_bytes()) if path.is_file() else str(model)
+    return file_digest(path) if path.is_file() else graph.name
