@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from armillary.engine import Reason
-from armillary.engine.calendar import COMPLETION, SAMPLE, Calendar, Stream, add_arrivals, new_calendar
+from armillary.engine.calendar import COMPLETION, SAMPLE, Calendar, Stream, add_arrivals, grown, new_calendar
 from armillary.engine.drive import Handler, Run, drive
 from armillary.engine.timers import cancel, deadline, move, start, ticks_up
 from armillary.errors import ArmillaryError, InputError
@@ -173,6 +173,29 @@ def test_a_handler_that_breaks_its_burst_is_a_defect_with_its_tick() -> None:
 
     with pytest.raises(ArmillaryError, match=r"more than 2 timers in one call, at tick 3"):
         run_of(handler, new_calendar([Stream(0, np.array([3]))], timers=4, burst=2)).advance()
+
+
+def test_a_handler_that_moves_forward_more_than_its_burst_is_a_defect_with_its_tick() -> None:
+    def handler(state: list[Any], calendar: Calendar, now: int, kind: int, payload: int) -> None:
+        if kind == 0:
+            state.append(plain_start(calendar, 1000, COMPLETION, 1, 0))
+        for sooner in range(20 if now == 3 else 0):
+            plain_move(calendar, state[0], 900 - sooner)
+
+    run = run_of(handler, new_calendar([Stream(0, np.array([1, 3]))], timers=4, burst=2))
+    with pytest.raises(ArmillaryError, match=r"more than 2 timers in one call, at tick 3"):
+        run.advance()
+
+
+@pytest.mark.parametrize("sizes", [{"burst": 0}, {"timers": -1}, {"rounds": 2**20}])
+def test_calendars_that_cannot_be_are_refused(sizes: dict[str, int]) -> None:
+    with pytest.raises(InputError, match="out of range"):
+        new_calendar(**sizes)
+
+
+def test_more_timers_than_a_handle_can_name_are_a_defect() -> None:
+    with pytest.raises(ArmillaryError, match=r"takes 16777216"):
+        grown(new_calendar(), 2**24 + 1)
 
 
 def test_a_calendar_grows_to_the_timers_that_are_live_and_no_further() -> None:

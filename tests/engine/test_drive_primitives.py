@@ -162,6 +162,13 @@ def test_a_full_recorder_counts_what_it_lost_and_still_integrates() -> None:
     assert steps.integral(recorder, 0, 6) == 1 + 2 + 3 + 4 + 5
 
 
+def test_a_recorder_without_room_keeps_integrals_only() -> None:
+    recorder = steps.new_recorder(1)
+    for now in range(1, 6):
+        record(recorder, 0, now, now)
+    assert (steps.integral(recorder, 0, 6), len(steps.taken_steps(recorder))) == (15, 0)
+
+
 def test_equal_flows_share_equally_and_weights_count() -> None:
     """Two flows of weight 1 and 3 on a link of 4 bytes per tick get 1 and 3; alone, each gets 4."""
     shared = sharing.new_links([4.0], 3)

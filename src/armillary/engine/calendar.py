@@ -118,7 +118,10 @@ def new_calendar(
         InputError: a tick, kind or payload out of range, or columns of unequal length.
     """
     if not (1 <= burst <= 2**16 and 0 <= timers <= 2**SLOT_BIT and 1 <= rounds <= MAX_ROUNDS):
-        raise InputError(f"burst {burst}, timers {timers} or rounds {rounds} out of range")
+        raise InputError(
+            f"a calendar with burst {burst}, {timers} timers and {rounds} rounds is out of range",
+            hint="use a burst of 1 to 65536, at most 2**24 timers and 2**20 - 1 rounds",
+        )
     head = np.zeros(1, HEAD)
     head["order"] = -1
     head["free"] = -1
