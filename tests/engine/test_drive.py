@@ -188,7 +188,7 @@ def test_a_handler_that_moves_forward_more_than_its_burst_is_a_defect_with_its_t
 
 
 @pytest.mark.parametrize("sizes", [{"burst": 0}, {"timers": -1}, {"rounds": 2**20}])
-def test_calendars_that_cannot_be_are_refused(sizes: dict[str, int]) -> None:
+def test_calendars_that_cannot_be_are_refused(sizes: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="out of range"):
         new_calendar(**sizes)
 
