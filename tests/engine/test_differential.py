@@ -57,7 +57,7 @@ def test_kernel_equals_reference_on_drawn_graphs(graph: TaskGraph) -> None:
 def test_kernel_equals_reference_without_compilation() -> None:
     """The same source as plain Python: numba and the interpreter agree."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.engine.cases", "0", "25"],
+        [sys.executable, "-m", "tests.engine.cases", "0", "60"],
         cwd=REPOSITORY,
         env={**os.environ, "ARMILLARY_JIT": "0", "NUMBA_DISABLE_JIT": "1"},
         capture_output=True,

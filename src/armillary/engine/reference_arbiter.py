@@ -24,11 +24,13 @@ class Train:
     order: int = 0  # of arrival at this arbiter
     issued: int = 0
 
+    def last_bytes(self, quantum_bytes: float) -> float:
+        """Return the size of the last quantum."""
+        return self.bytes - (self.quanta - 1) * quantum_bytes
+
     def next_bytes(self, quantum_bytes: float) -> float:
         """Return the size of the quantum that is issued next."""
-        if self.issued < self.quanta - 1:
-            return quantum_bytes
-        return self.bytes - (self.quanta - 1) * quantum_bytes
+        return quantum_bytes if self.issued < self.quanta - 1 else self.last_bytes(quantum_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,9 @@ class ReferenceArbiter:
         for trains in self.waiting:
             for train in [train for train in trains if train.task == task]:
                 trains.remove(train)
-                self.backlog_bytes -= train.bytes - train.issued * self.quantum_bytes
+                self.backlog_bytes -= (train.quanta - train.issued - 1) * self.quantum_bytes + train.last_bytes(
+                    self.quantum_bytes
+                )
         self._close_backlog()
         self.touched = True
 
