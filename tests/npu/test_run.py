@@ -198,6 +198,10 @@ def test_records_for_other_rings_carry_the_figures(mobilenet: NpuResult) -> None
     assert 0 < profile.link_share < profile.compute_share <= 1
 
 
+def test_layers_name_the_operators_that_ride_on_them(mobilenet: NpuResult) -> None:
+    assert mobilenet.layers[0].fused == ("stem/relu6",)
+
+
 def test_a_graph_keeps_its_own_shapes() -> None:
     with pytest.raises(InputError, match="leave out shape, resolution and batch"):
         npu.run(one_conv(), chip=CORAL, batch=2)

@@ -59,6 +59,7 @@ def layer_figures(plan: Plan, program: Program, timeline: Timeline) -> tuple[Lay
             bytes=int(moved[i]),
             tensor_bytes=int(tensor_bytes[i]),
             energy_j=float(energy_fj[i]) * FEMTOJOULE,
+            fused=item.fused,
         )
         for i, item in enumerate(plan.network.layers)
     )

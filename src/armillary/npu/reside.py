@@ -45,10 +45,11 @@ class Residency:
     smallest_bytes: IntArray  # room that the layer needs at its smallest tiling
     load_bytes: IntArray  # of its inputs that do not stay, each once; 0 for layers on the host
     store_bytes: IntArray  # of its outputs that do not stay
+    staying: frozenset[str]  # names of the tensors that stay
 
     def stays(self, tensor: str) -> bool:
         """True if `tensor` stays in the scratchpad."""
-        return bool(self.resident[self.names.index(tensor)])
+        return tensor in self.staying
 
 
 def reside(network: Network, placements: tuple[Placement, ...], shapes: Geometry, chip: Chip) -> Residency:
@@ -76,9 +77,10 @@ def reside(network: Network, placements: tuple[Placement, ...], shapes: Geometry
         if int((live[span] + room[span]).max(initial=0)) + int(sizes[index]) <= size:
             live[span] += sizes[index]
             resident[index], in_place_of[index] = True, place_of
-    loads, stores = _moved_bytes(network, {name for name, stays in zip(names, resident, strict=True) if not stays})
+    staying = frozenset(names[index] for index in np.flatnonzero(resident).tolist())
+    loads, stores = _moved_bytes(network, set(names) - staying)
     loads, stores = np.where(on_chip, loads, 0), np.where(on_chip, stores, 0)
-    return Residency(names, sizes, first, last, resident, in_place_of, live, smallest, loads, stores)
+    return Residency(names, sizes, first, last, resident, in_place_of, live, smallest, loads, stores, staying)
 
 
 def smallest_room(shapes: Geometry) -> IntArray:

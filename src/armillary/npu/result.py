@@ -29,6 +29,7 @@ class LayerFigures:
     bytes: int  # moved between the scratchpad and what lies behind it
     tensor_bytes: int  # inputs, weights and outputs, each once, wherever they lie
     energy_j: float
+    fused: tuple[str, ...]  # operators that ride on it
 
 
 @dataclass(frozen=True, slots=True)

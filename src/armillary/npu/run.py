@@ -65,7 +65,7 @@ def run(
     power = timeline.power(static_w=static_w)
     latency_s = timeline.makespan_s
     peak = device.peak_macs_per_s.get(dtype, max(device.peak_macs_per_s.values()))
-    items = graph.tensors[graph.inputs[0]].shape[0] if isinstance(model, Graph) and graph.inputs else batch
+    items = _items(graph)
     return NpuResult(
         timeline=timeline,
         trust=measure.trust(plan, dtype, items),
@@ -111,6 +111,12 @@ def _graph(
     if shape or resolution is not None or batch != 1:
         raise InputError(f"the graph {model.name!r} has its shapes", hint="leave out shape, resolution and batch")
     return with_dtype(model, dtype)
+
+
+def _items(graph: Graph) -> int:
+    """Return the batch: the leading dimension of the first input, 1 where that is a plain vector."""
+    first = graph.tensors[graph.inputs[0]].shape if graph.inputs else ()
+    return first[0] if len(first) > 1 else 1
 
 
 def _identity(model: str | Path | Graph, graph: Graph) -> str:
