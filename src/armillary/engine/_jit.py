@@ -33,9 +33,9 @@ JIT = not config.DISABLE_JIT
 
 
 def kernel_sources() -> list[Path]:
-    """Return every source file of the package that may hold kernels: those that name `_jit`, and this one."""
-    package = Path(__file__).parent.parent
-    return sorted(path for path in package.rglob("*.py") if path == Path(__file__) or b"_jit" in path.read_bytes())
+    """Return every source that compiled code may depend on: the whole engine (record layouts too), and files that name `_jit`."""
+    engine = Path(__file__).parent
+    return sorted(path for path in engine.parent.rglob("*.py") if path.parent == engine or b"_jit" in path.read_bytes())
 
 
 def cache_folder() -> Path:

@@ -19,14 +19,13 @@ POLICY = types.FunctionType(POLICY_SIGNATURE)
 
 
 @intrinsic
-def address(typing_context: Any, array: Any) -> Any:  # noqa: ARG001 - numba's calling convention
-    """Return the address of the first element of a contiguous array, for kernels only."""
+def address(typing_context: Any, column: Any) -> Any:  # noqa: ARG001 - numba's calling convention
+    """Return the address of the first element of a column of the state, for kernels only."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        return builder.bitcast(data, cgutils.voidptr_t)
+        return cgutils.create_struct_proxy(signature.args[0])(context, builder, value=arguments[0]).data
 
-    return types.voidptr(array), generate
+    return types.voidptr(column), generate
 
 
 @njit(POLICY_SIGNATURE)

@@ -1,11 +1,14 @@
-"""`State` inside kernels: one pointer to a table of (address, length), instead of thirty arrays passed by value.
+"""`State` inside kernels: one pointer to a table of (address, length), and columns that are indexed without any ado.
 
 In:  `State` (named tuple of arrays). Out: `table_of(state)` for the caller, `as_state(table)` for an entry point;
-kernels then write `s.tasks` as they do in plain Python. Passing the arrays themselves makes compiling ten times slower.
+kernels then write `s.tasks[task]["start"]` as they do in plain Python.
+Passing thirty numba arrays by value makes compiling ten times slower; indexing them checks for negative indices and reads a length,
+which doubles the work of the loop. A `Column` has neither: indices must lie in 0 .. length - 1, as runs with the JIT off check.
 """
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -14,9 +17,9 @@ from numba import from_dtype, types
 from numba.core import cgutils
 from numba.core.datamodel import models
 from numba.core.extending import register_model
-from numba.core.typing.templates import AttributeTemplate
-from numba.extending import infer_getattr, intrinsic, lower_getattr_generic
-from numba.np.arrayobj import populate_array
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_global, signature
+from numba.extending import infer_getattr, intrinsic, lower_getattr, lower_getattr_generic
 
 from armillary.engine._jit import JIT
 from armillary.engine.records import FIELDS, Array, State
@@ -26,10 +29,18 @@ _FIELD_NAMES = tuple(FIELDS)
 
 
 class StateType(types.Type):
-    """The numba type of `State`."""
+    """The numba type of `State`: a pointer to the table."""
 
     def __init__(self) -> None:
         super().__init__(name="armillary.engine.State")
+
+
+class Column(types.Type):
+    """The numba type of one field of `State`: an address and a length; owns nothing, the caller keeps the memory alive."""
+
+    def __init__(self, element: Any) -> None:
+        self.element = element
+        super().__init__(name=f"armillary.engine.Column({element})")
 
 
 STATE = StateType()
@@ -37,39 +48,101 @@ STATE = StateType()
 
 @register_model(StateType)
 class StateModel(models.PrimitiveModel):  # type: ignore[misc]
-    """A pointer to the table."""
+    """How a state is kept: a pointer."""
 
     def __init__(self, manager: Any, kind: StateType) -> None:
         super().__init__(manager, kind, ir.IntType(64).as_pointer())
 
 
+@register_model(Column)
+class ColumnModel(models.StructModel):  # type: ignore[misc]
+    """How a column is kept: address and length."""
+
+    def __init__(self, manager: Any, kind: Column) -> None:
+        super().__init__(manager, kind, [("data", types.voidptr), ("length", types.int64)])
+
+
 @infer_getattr
 class StateAttributes(AttributeTemplate):  # type: ignore[misc]
-    """Every field is a contiguous array of its record."""
+    """Every field is a column of its record."""
 
     key = StateType
 
     def generic_resolve(self, kind: StateType, name: str) -> Any:  # noqa: ARG002 - numba's calling convention
-        return types.Array(from_dtype(np.dtype(FIELDS[name])), 1, "C") if name in FIELDS else None
+        return Column(from_dtype(np.dtype(FIELDS[name]))) if name in FIELDS else None
+
+
+@infer_getattr
+class ColumnAttributes(AttributeTemplate):  # type: ignore[misc]
+    """A column has a shape, as an array has."""
+
+    key = Column
+
+    def resolve_shape(self, kind: Column) -> Any:  # noqa: ARG002 - numba's calling convention
+        return types.UniTuple(types.int64, 1)
+
+
+@infer_global(operator.getitem)
+class ColumnItem(AbstractTemplate):  # type: ignore[misc]
+    """`column[index]` is a record (by reference) or a number."""
+
+    def generic(self, arguments: Any, keywords: Any) -> Any:  # noqa: ARG002 - numba's calling convention
+        column, index = arguments
+        if isinstance(column, Column) and isinstance(index, types.Integer):
+            return signature(column.element, column, types.int64)
+        return None
+
+
+@infer_global(operator.setitem)
+class ColumnStore(AbstractTemplate):  # type: ignore[misc]
+    """`column[index] = number`."""
+
+    def generic(self, arguments: Any, keywords: Any) -> Any:  # noqa: ARG002 - numba's calling convention
+        column, index, _ = arguments
+        if isinstance(column, Column) and isinstance(index, types.Integer) and not isinstance(column.element, types.Record):
+            return signature(types.none, column, types.int64, column.element)
+        return None
 
 
 @lower_getattr_generic(StateType)
-def _field(context: Any, builder: Any, kind: StateType, table: Any, name: str) -> Any:
-    """Make an array of a field's address and length; it owns nothing, the caller keeps the memory alive."""
-    array_type = types.Array(from_dtype(np.dtype(FIELDS[name])), 1, "C")
+def _field(context: Any, builder: Any, kind: StateType, table: Any, name: str) -> Any:  # noqa: ARG001
+    """Read a field's address and length from the table."""
+    column = cgutils.create_struct_proxy(Column(from_dtype(np.dtype(FIELDS[name]))))(context, builder)
     place = 2 * _FIELD_NAMES.index(name)
-    address, length = (builder.load(cgutils.gep_inbounds(builder, table, place + step)) for step in (0, 1))
-    array = context.make_array(array_type)(context, builder)
-    itemsize = context.get_constant(types.intp, np.dtype(FIELDS[name]).itemsize)
-    populate_array(
-        array,
-        data=builder.inttoptr(address, array.data.type),
-        shape=cgutils.pack_array(builder, [length]),
-        strides=cgutils.pack_array(builder, [itemsize]),
-        itemsize=itemsize,
-        meminfo=None,
-    )
-    return array._getvalue()
+    words = [builder.load(cgutils.gep_inbounds(builder, table, place + step)) for step in (0, 1)]
+    for word in words:  # the table never changes while a kernel runs: LLVM may keep what it has read
+        word.set_metadata("invariant.load", builder.module.add_metadata([]))
+    column.data, column.length = builder.inttoptr(words[0], cgutils.voidptr_t), words[1]
+    return column._getvalue()
+
+
+@lower_getattr(Column, "shape")
+def _shape(context: Any, builder: Any, kind: Column, value: Any) -> Any:
+    return context.make_tuple(builder, types.UniTuple(types.int64, 1), [cgutils.create_struct_proxy(kind)(context, builder, value=value).length])
+
+
+def _address(context: Any, builder: Any, kind: Column, value: Any, index: Any) -> Any:
+    """Return the address of an element, as a pointer to bytes."""
+    data = cgutils.create_struct_proxy(kind)(context, builder, value=value).data
+    size = context.get_abi_sizeof(context.get_data_type(kind.element))
+    return builder.gep(data, [builder.mul(index, context.get_constant(types.int64, size))])
+
+
+@lower_builtin(operator.getitem, Column, types.Integer)
+def _get(context: Any, builder: Any, call: Any, arguments: Any) -> Any:
+    kind = call.args[0]
+    pointer = _address(context, builder, kind, *arguments)
+    if isinstance(kind.element, types.Record):
+        return builder.bitcast(pointer, context.get_value_type(kind.element))
+    return context.unpack_value(builder, kind.element, builder.bitcast(pointer, context.get_data_type(kind.element).as_pointer()))
+
+
+@lower_builtin(operator.setitem, Column, types.Integer, types.Any)
+def _set(context: Any, builder: Any, call: Any, arguments: Any) -> Any:
+    kind = call.args[0]
+    pointer = _address(context, builder, kind, *arguments[:2])
+    context.pack_value(builder, kind.element, arguments[2], builder.bitcast(pointer, context.get_data_type(kind.element).as_pointer()))
+    return context.get_dummy_value()
 
 
 @intrinsic

@@ -39,7 +39,8 @@ def carried_over(
         source = getattr(old, name)
         getattr(new, name)[: len(source)] = source
     _copy_links(old, new)
-    new.events[: old.clock[at.HEAP]] = old.events[: old.clock[at.HEAP]]
+    for name in ("ticks", "keys"):
+        getattr(new, name)[: old.clock[at.HEAP]] = getattr(old, name)[: old.clock[at.HEAP]]
     mode = new.clock[at.MODE]
     new.clock[:] = old.clock
     new.clock[at.LEFT] += len(whole) - len(graph)

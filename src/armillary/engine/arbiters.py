@@ -209,7 +209,7 @@ def schedule(s: Any, index: int) -> None:
     if due != arbiter["due"]:
         arbiter["due"] = due
         if due != at.NEVER:
-            push(s.events, clock, due, at.ARBITER_KEY + wide(index))
+            push(s, due, at.ARBITER_KEY + wide(index))
 
 
 @njit(inner=True)

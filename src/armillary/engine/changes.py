@@ -72,7 +72,7 @@ def change_speed(s: Any, task: int, rate: float, now: int) -> None:
     if end > MAX_TICKS:
         s.clock[at.FAILED] = task + 1
     work["end"] = end
-    push(s.events, s.clock, end, 4 * task + at.WORK_PART)
+    push(s, end, 4 * task + at.WORK_PART)
 
 
 @njit(inner=True)

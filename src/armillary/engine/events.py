@@ -10,7 +10,7 @@ from typing import Any
 
 from armillary.engine import records as at
 from armillary.engine._jit import njit
-from armillary.engine.heap import heapify
+from armillary.engine.heap import close, heapify
 
 RUNNING = 2  # engine.trace.Status.RUNNING
 
@@ -37,19 +37,19 @@ def sweep(s: Any) -> None:
 
     The array holds twice what can count at any time, and what one round can push fits in the other half (records.lay_out).
     """
-    if s.clock[at.HEAP] <= s.events.shape[0] // 2:
+    if s.clock[at.HEAP] <= s.ticks.shape[0] // 2:
         return
+    close(s)
     kept = 0
     for place in range(s.clock[at.HEAP]):
-        event = s.events[place]
-        if is_valid(s, event["tick"], event["key"]) and is_first(s, event["key"]):
-            s.events[kept]["tick"] = event["tick"]
-            s.events[kept]["key"] = event["key"]
+        tick, key = s.ticks[place], s.keys[place]
+        if is_valid(s, tick, key) and is_first(s, key):
+            s.ticks[kept], s.keys[kept] = tick, key
             kept += 1
     s.clock[at.HEAP] = kept
     for place in range(kept):
-        forget(s, s.events[place]["key"])
-    heapify(s.events, kept)
+        forget(s, s.keys[place])
+    heapify(s, kept)
 
 
 @njit(inner=True)

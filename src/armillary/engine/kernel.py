@@ -15,7 +15,7 @@ from armillary.engine._policy_type import address
 from armillary.engine.arbiters import catch_up_all, end_quantum, settle_arbiter, take_trains
 from armillary.engine.changes import apply_commands, link_running, set_value, unlink_running
 from armillary.engine.events import is_valid, sweep
-from armillary.engine.heap import add_ticks, pop, push, sort_ids
+from armillary.engine.heap import add_ticks, close, is_due, push, sort_ids, take
 from armillary.engine.links import end_link, join_flow, leave_flow, settle_general, settle_simple
 from armillary.engine.observe import observe
 from armillary.engine.queues import comes_before, enqueue, first_waiting, mark_dirty
@@ -37,7 +37,8 @@ def play(s: Any, until: int, policy: Any, policy_kind: int, general: Any, record
         if resume:  # a Python policy was called: its round goes on in phase 5
             clock[at.RESUME] = 0
             now = clock[at.NOW]
-            apply_commands(s, now)
+            if general is not None:
+                apply_commands(s, now)
         else:
             if general is not None:
                 sweep(s)
@@ -47,7 +48,8 @@ def play(s: Any, until: int, policy: Any, policy_kind: int, general: Any, record
             elif clock[at.DUE] != 0:
                 now = clock[at.NOW]
             else:
-                now = s.events[0]["tick"] if clock[at.HEAP] > 0 else at.NEVER
+                close(s)
+                now = s.ticks[0] if clock[at.HEAP] > 0 else at.NEVER
             if now > until or now > MAX_TICKS:
                 return stop(s, now, until, general)
             clock[at.NOW] = now
@@ -109,13 +111,15 @@ def next_due(s: Any, policy_kind: int) -> int:
     clock = s.clock
     if clock[at.DUE] != 0:
         return wide(clock[at.NOW])
-    while clock[at.HEAP] > 0 and not is_valid(s, s.events[0]["tick"], s.events[0]["key"]):
-        pop(s.events, clock)
+    close(s)
+    while clock[at.HEAP] > 0 and not is_valid(s, s.ticks[0], s.keys[0]):
+        take(s)
+        close(s)
     while clock[at.ARRIVED] < s.arrivals.shape[0] and s.tasks[s.arrivals[clock[at.ARRIVED]]["key"]]["status"] == CANCELLED:
         clock[at.ARRIVED] += 1
     now = at.NEVER
     if clock[at.HEAP] > 0:
-        now = s.events[0]["tick"]
+        now = s.ticks[0]
     if clock[at.ARRIVED] < s.arrivals.shape[0]:
         now = min(now, s.arrivals[clock[at.ARRIVED]]["tick"])
     if clock[at.CHANGED] < s.changes.shape[0]:
@@ -132,23 +136,22 @@ def next_due(s: Any, policy_kind: int) -> int:
 def complete_work(s: Any, now: int) -> None:
     """Collect the tasks whose work ends now; in the plain entry nothing else can be due."""
     ended = 0
-    while s.clock[at.HEAP] > 0 and s.events[0]["tick"] == now:
-        s.ended[ended] = s.events[0]["key"] >> 2
+    while is_due(s, now):
+        s.ended[ended] = s.keys[0] >> 2
         ended += 1
-        pop(s.events, s.clock)
+        take(s)
     s.clock[at.ENDED] = ended
 
 
 @njit(inner=True)
 def complete_parts(s: Any, now: int) -> None:
     """Finish the parts due now: simple links, then launches, work and flows by task, then quanta."""
-    clock, events = s.clock, s.events
+    clock = s.clock
     clock[at.ENDED] = 0
-    while clock[at.HEAP] > 0 and events[0]["tick"] == now:
-        key = events[0]["key"]
-        valid = is_valid(s, now, key)
-        pop(events, clock)
-        if not valid:
+    while is_due(s, now):
+        key = s.keys[0]
+        take(s)
+        if not is_valid(s, now, key):
             continue
         if key < 0:
             end_link(s, key - at.LINK_KEY, now)
@@ -287,8 +290,11 @@ def dispatch(s: Any, now: int, general: Any, record: bool) -> None:
         elif clock[at.DIRTY] > 0:
             index = s.dirty[clock[at.DIRTY] - 1]
             resource = resources[index]
-            head = first_waiting(entries, tasks, resource, by_priority)
-            task = wide(entries[head]["task"]) if head >= 0 else -1
+            task = -1
+            # A full server needs no look at its queue; a full pool may still have room for a lease of nothing.
+            if resource["used"] < resource["units"] or (general is not None and resource["kind"] == POOL):
+                head = first_waiting(entries, tasks, resource, by_priority)
+                task = wide(entries[head]["task"]) if head >= 0 else -1
             if task < 0 or not heads_and_fits(s, task, by_priority, general):
                 resource["dirty"] = 0
                 clock[at.DIRTY] -= 1
@@ -379,7 +385,7 @@ def start(s: Any, task: int, now: int, general: Any, record: bool) -> None:
             resource["start_round"] = this_round
     if general is None or (starting["simple"] != 0 and s.clock[at.TRACK] == 0):
         end = now + starting["duration"]
-        push(s.events, s.clock, end, 4 * task + at.WORK_PART)
+        push(s, end, 4 * task + at.WORK_PART)
         if end > MAX_TICKS:
             s.clock[at.FAILED] = task + 1
     else:
@@ -428,7 +434,7 @@ def start_parts(s: Any, task: int, now: int) -> None:
     work["since"], work["left"] = launch, float(starting["duration"])
     if work["flow"] >= 0:
         if work["latency"] > 0:
-            push(s.events, clock, launch, 4 * task + at.LAUNCH)
+            push(s, launch, 4 * task + at.LAUNCH)
         else:
             join_flow(s, task, now)
     if work["flow"] < 0 or starting["duration"] > 0:
@@ -438,7 +444,7 @@ def start_parts(s: Any, task: int, now: int) -> None:
             work["speed"] = 1.0 / (b / s.resources[work["server"]]["rate"] + 1.0 - b)
             end = add_ticks(launch, work["left"] / work["speed"])
         work["end"] = end
-        push(s.events, clock, end, 4 * task + at.WORK_PART)
+        push(s, end, 4 * task + at.WORK_PART)
         if end > MAX_TICKS:
             clock[at.FAILED] = task + 1
     if work["server"] >= 0 and clock[at.TRACK] & 1 != 0:

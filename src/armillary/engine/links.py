@@ -141,7 +141,7 @@ def settle_simple(s: Any, index: int, now: int) -> None:
         s.clock[at.FAILED] = s.sharing[link["heap"]]["task"] + 1
         return
     link["end"] = end
-    push(s.events, s.clock, end, at.LINK_KEY + wide(index))
+    push(s, end, at.LINK_KEY + wide(index))
 
 
 @njit(inner=True)
@@ -200,8 +200,7 @@ def remove_share(sharing: Any, link: Any, task: int) -> None:
 @njit(inner=True)
 def settle_general(s: Any, now: int) -> None:
     """Share every component of general links that was touched anew."""
-    size = s.links.shape[0] + 1
-    links, flows = s.scratch[:size], s.scratch[size:]
+    links, flows = s.some_links, s.some_flows
     some_links = 0
     for place in range(s.clock[at.TOUCHED]):
         index = s.touched[place]
@@ -212,7 +211,7 @@ def settle_general(s: Any, now: int) -> None:
         links[some_links] = index
         some_links, some_flows = reach(s, links, first, some_links + 1, flows)
         if some_flows > 0:
-            fill(s, links[first:some_links], some_links - first, flows, some_flows, now)
+            fill(s, links, first, some_links, flows, some_flows, now)
             schedule_first(s, flows, some_flows, now)
     for place in range(some_links):
         s.links[links[place]]["mark"] = 0
@@ -243,7 +242,7 @@ def reach(s: Any, links: Any, seen: int, some_links: int, flows: Any) -> Any:
 
 
 @njit(inner=True)
-def fill(s: Any, links: Any, some_links: int, flows: Any, some_flows: int, now: int) -> None:
+def fill(s: Any, links: Any, first: int, behind: int, flows: Any, some_flows: int, now: int) -> None:
     """Settle the flows up to now and give each its max-min fair rate."""
     capped = False
     for place in range(some_flows):
@@ -252,7 +251,7 @@ def fill(s: Any, links: Any, some_links: int, flows: Any, some_flows: int, now: 
         moving["remaining"] = max(0.0, moving["remaining"] - moving["rate"] * (now - moving["since"]))
         moving["since"] = now
         capped = capped or moving["cap"] < 1e300
-    for place in range(some_links):
+    for place in range(first, behind):
         link = s.links[links[place]]
         link["used"], link["load"], link["open"] = 0.0, 0.0, 0
         cross = link["head"]
@@ -263,7 +262,7 @@ def fill(s: Any, links: Any, some_links: int, flows: Any, some_flows: int, now: 
         link["theta"] = theta_of(link, 0.0)
     level, left = 0.0, some_flows
     while left > 0:
-        best, theta, some_links = tightest(s, links, some_links, level)
+        best, theta, behind = tightest(s, links, first, behind, level)
         flow = lowest_cap(s, flows, some_flows, theta) if capped else -1
         if flow >= 0:
             level = max(level, s.flows[flow]["cap"] / s.flows[flow]["weight"])
@@ -287,22 +286,21 @@ def theta_of(link: Any, level: float) -> float:
 
 
 @njit(inner=True)
-def tightest(s: Any, links: Any, some_links: int, level: float) -> Any:
-    """Return (link, theta, number of links kept): the open link that fills first; closed ones are dropped from the list."""
+def tightest(s: Any, links: Any, place: int, behind: int, level: float) -> Any:
+    """Return (link, theta, new end of the list): the open link that fills first; closed ones are moved behind the end."""
     best, theta = -1, 0.0
-    place = 0
-    while place < some_links:
+    while place < behind:
         index = links[place]
         link = s.links[index]
         if link["open"] == 0:
-            some_links -= 1
-            links[place], links[some_links] = links[some_links], index
+            behind -= 1
+            links[place], links[behind] = links[behind], index
             continue
         place += 1
         here = link["theta"] if link["load"] > 0.0 else level
         if best < 0 or here < theta or (here == theta and index < best):
             best, theta = index, here
-    return best, theta, some_links
+    return best, theta, behind
 
 
 @njit(inner=True)
@@ -353,4 +351,4 @@ def schedule_first(s: Any, flows: Any, some_flows: int, now: int) -> None:
         return
     for place in range(some_flows):
         if s.flows[flows[place]]["end"] == first:
-            push(s.events, s.clock, first, 4 * wide(s.flows[flows[place]]["task"]) + at.FLOW_PART)
+            push(s, first, 4 * wide(s.flows[flows[place]]["task"]) + at.FLOW_PART)

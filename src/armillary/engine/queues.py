@@ -12,7 +12,7 @@ from armillary.engine._jit import njit, wide
 from armillary.engine.records import DIRTY
 
 
-@njit(inner=True)
+@njit(inner=True, inline=True)
 def comes_before(tasks: Any, one: int, other: int) -> bool:
     """Whether task `one` has the smaller key."""
     a, b = tasks[one], tasks[other]
@@ -23,7 +23,7 @@ def comes_before(tasks: Any, one: int, other: int) -> bool:
     return one < other
 
 
-@njit(inner=True)
+@njit(inner=True, inline=True)
 def enqueue(entries: Any, tasks: Any, resource: Any, entry: int, by_priority: bool) -> None:
     """Let `entry` wait at `resource` (one record)."""
     entries[entry]["waiting"] = 1
@@ -40,7 +40,7 @@ def enqueue(entries: Any, tasks: Any, resource: Any, entry: int, by_priority: bo
         resource["tail"] = entry
 
 
-@njit(inner=True)
+@njit(inner=True, inline=True)
 def first_waiting(entries: Any, tasks: Any, resource: Any, by_priority: bool) -> int:
     """Return the first entry that waits at `resource`, or -1; drops those before it that no longer do."""
     entry = wide(resource["head"])
@@ -53,7 +53,7 @@ def first_waiting(entries: Any, tasks: Any, resource: Any, by_priority: bool) ->
     return entry
 
 
-@njit(inner=True)
+@njit(inner=True, inline=True)
 def merge(entries: Any, tasks: Any, one: int, other: int) -> int:
     """Merge two skew heaps of entries (`next` is the left child) and return the root."""
     if one < 0:

@@ -68,7 +68,7 @@ LAUNCH, WORK_PART, FLOW_PART = 0, 1, 2
 
 # Places in `State.clock`.
 (NOW, ROUND, TICK_ROUNDS, LAST_TICK, HEAP, LEFT, ARRIVED, CHANGED, DUE, RESUME, FAILED, EPOCH, FLOWS, STEPS, POLICY_AT, PERIOD, MODE,
- READY, DIRTY, ENDED, STARTED, TOUCHED, RETURNED, TRAINS, WAITING, ARBITERS, CLASSES, DEPTH, ROUND_LIMIT, TRACK, FREE) = range(31)  # fmt: skip
+ READY, DIRTY, ENDED, STARTED, TOUCHED, RETURNED, TRAINS, WAITING, ARBITERS, CLASSES, DEPTH, ROUND_LIMIT, TRACK, FREE, HOLE) = range(32)  # fmt: skip
 CLOCK_SIZE = 32
 
 # Values of clock[MODE]: how ready tasks queue.
@@ -79,9 +79,9 @@ QUEUE_FIFO, QUEUE_PRIORITY, QUEUE_ORDERED = 0, 1, 2
 FIELDS: dict[str, Any] = {
     "clock": np.int64, "tick_s": np.float64, "tasks": TASK, "work": WORK, "entries": ENTRY, "targets": np.int32, "flags": np.uint8,
     "resources": RESOURCE, "memberships": np.int32, "leases": LEASE, "members": np.int32, "flows": FLOW, "crosses": CROSS,
-    "links": LINK, "sharing": SHARE, "arbiters": ARBITER, "traffic": TRAFFIC, "quanta": QUANTUM, "events": EVENT, "arrivals": EVENT,
+    "links": LINK, "sharing": SHARE, "arbiters": ARBITER, "traffic": TRAFFIC, "quanta": QUANTUM, "ticks": np.int64, "keys": np.int64, "arrivals": EVENT,
     "changes": CHANGE, "steps": CHANGE, "ready": np.int32, "dirty": np.int32, "ended": np.int32, "started": np.int32,
-    "touched": np.int32, "returned": np.int32, "trains": np.int32, "waiting": np.int32, "scratch": np.int32, "seen": OBSERVATION,
+    "touched": np.int32, "returned": np.int32, "trains": np.int32, "waiting": np.int32, "some_links": np.int32, "some_flows": np.int32, "seen": OBSERVATION,
     "policy_state": np.int64, "command": COMMAND,
 }  # fmt: skip
 
@@ -107,7 +107,8 @@ class State(NamedTuple):
     arbiters: Array
     traffic: Array  # arbiters x classes
     quanta: Array  # arbiters x depth
-    events: Array  # heap
+    ticks: Array  # the heap of events: (tick, key)
+    keys: Array
     arrivals: Array  # tasks (key) with a release, in order
     changes: Array
     steps: Array  # the recorded rate steps
@@ -119,7 +120,8 @@ class State(NamedTuple):
     returned: Array
     trains: Array
     waiting: Array
-    scratch: Array
+    some_links: Array
+    some_flows: Array
     seen: Array
     policy_state: Array  # words of the policy's state record
     command: Array
@@ -131,7 +133,7 @@ def lay_out(graph: TaskGraph) -> State:
     clock = np.zeros(CLOCK_SIZE, np.int64)
     has_bytes = (graph.bytes > 0) & (np.diff(graph.crossings.offset) > 0)
     entries, entry_offset = _entries(graph)
-    tasks = np.zeros(count + 1, TASK)
+    tasks = _on_lines(count + 1, TASK)
     tasks["duration"][:count] = graph.duration
     tasks["start"], tasks["end"], tasks["cause"] = -1, -1, -1
     tasks["priority"][:count] = graph.priority
@@ -149,6 +151,9 @@ def lay_out(graph: TaskGraph) -> State:
     changes["tick"], changes["resource"], changes["value"] = graph.changes.tick, graph.changes.resource, graph.changes.value
     lease_records, members = _leases(graph)
 
+    # At most two events a task and one a flow, link and arbiter count at a time; one round pushes less than as many again
+    # between two sweeps (engine/events.py). Pages that are never touched cost nothing.
+    pending = 8 * count + 4 * (len(flows) + len(links) + len(arbiters)) + 64
     clock[LAST_TICK], clock[LEFT], clock[DUE] = -1, count, 1
     clock[ARBITERS], clock[CLASSES], clock[DEPTH] = len(arbiters), max(1, resources.class_cost.shape[1]), max(1, int(resources.depth.max(initial=1)))
     clock[ROUND_LIMIT] = count + 1000
@@ -173,9 +178,8 @@ def lay_out(graph: TaskGraph) -> State:
         arbiters=arbiters,
         traffic=traffic,
         quanta=quanta,
-        # At most two events a task and one a flow, link and arbiter count at a time; one round pushes less than as many again
-        # between two sweeps (engine/events.py). Pages that are never touched cost nothing.
-        events=np.zeros(8 * count + 4 * (len(flows) + len(links) + len(arbiters)) + 64, EVENT),
+        ticks=np.zeros(pending, np.int64),
+        keys=np.zeros(pending, np.int64),
         arrivals=arrivals,
         changes=changes,
         steps=np.zeros(len(changes) + 4 * len(resources) + 16, CHANGE),
@@ -187,11 +191,19 @@ def lay_out(graph: TaskGraph) -> State:
         returned=np.zeros(len(graph.leases), np.int32),
         trains=np.zeros(count, np.int32),
         waiting=np.zeros(count, np.int32),
-        scratch=np.zeros(len(flows) + 2 * len(resources) + 2, np.int32),
+        some_links=np.zeros(len(resources), np.int32),
+        some_flows=np.zeros(len(flows), np.int32),
         seen=np.zeros(len(resources), OBSERVATION),
         policy_state=np.zeros(1, np.int64),
         command=np.zeros(len(resources), COMMAND),
     )
+
+
+def _on_lines(count: int, dtype: np.dtype[Any]) -> Array:
+    """Return zeroed records that begin on a cache line, so that those of 32 and 64 bytes never straddle two."""
+    raw = np.zeros(count * dtype.itemsize + 64, np.uint8)
+    first = -raw.ctypes.data % 64
+    return raw[first : first + count * dtype.itemsize].view(dtype)
 
 
 def has_priorities(graph: TaskGraph) -> bool:
@@ -216,7 +228,7 @@ def _entries(graph: TaskGraph) -> tuple[Array, Array]:
         pairs = np.zeros((0, 2), np.int64)
     task = np.concatenate([demand_task, pairs[:, 0]])
     order = np.argsort(task, kind="stable") if len(pairs) else slice(None)
-    entries = np.zeros(len(task), ENTRY)
+    entries = _on_lines(len(task), ENTRY)
     entries["task"] = task[order]
     entries["resource"] = np.concatenate([graph.demands.index, pairs[:, 1]])[order]
     entries["units"] = np.concatenate([graph.demands.value, np.zeros(len(pairs), np.int64)])[order]
