@@ -46,7 +46,11 @@ def cache_folder() -> Path:
     import llvmlite.binding as llvm
 
     features = llvm.get_host_cpu_features().flatten()
-    digest.update(repr((numba.__version__, llvmlite.__version__, np.__version__, sys.version, llvm.get_host_cpu_name(), features)).encode())
+    digest.update(
+        repr(
+            (numba.__version__, llvmlite.__version__, np.__version__, sys.version, llvm.get_host_cpu_name(), features)
+        ).encode()
+    )
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return root / "armillary" / "kernels" / digest.hexdigest()[:16]
 
@@ -54,7 +58,9 @@ def cache_folder() -> Path:
 _FOLDER = cache_folder()
 
 
-def njit(*signature: Any, inline: bool = False, cache: bool = True, inner: bool = False) -> Callable[[Function], Function]:
+def njit(
+    *signature: Any, inline: bool = False, cache: bool = True, inner: bool = False
+) -> Callable[[Function], Function]:
     """Compile a kernel function: `@njit()`, or `@njit(signature)` for an entry point.
 
     Args:
@@ -72,7 +78,12 @@ def njit(*signature: Any, inline: bool = False, cache: bool = True, inner: bool 
             if signature:
                 _announce(_FOLDER)
             compiled: Function = numba.njit(
-                *signature, cache=cache, nogil=True, forceinline=inline, no_cpython_wrapper=inner, no_cfunc_wrapper=inner
+                *signature,
+                cache=cache,
+                nogil=True,
+                forceinline=inline,
+                no_cpython_wrapper=inner,
+                no_cfunc_wrapper=inner,
             )(function)
         finally:
             config.CACHE_DIR = before

@@ -19,7 +19,7 @@ POLICY = types.FunctionType(POLICY_SIGNATURE)
 
 
 @intrinsic
-def address(typing_context: Any, column: Any) -> Any:  # noqa: ARG001 - numba's calling convention
+def address(typing_context: Any, column: Any) -> Any:
     """Return the address of the first element of a column of the state, for kernels only."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -68,7 +68,7 @@ class StateAttributes(AttributeTemplate):  # type: ignore[misc]
 
     key = StateType
 
-    def generic_resolve(self, kind: StateType, name: str) -> Any:  # noqa: ARG002 - numba's calling convention
+    def generic_resolve(self, kind: StateType, name: str) -> Any:
         return Column(from_dtype(np.dtype(FIELDS[name]))) if name in FIELDS else None
 
 
@@ -78,7 +78,7 @@ class ColumnAttributes(AttributeTemplate):  # type: ignore[misc]
 
     key = Column
 
-    def resolve_shape(self, kind: Column) -> Any:  # noqa: ARG002 - numba's calling convention
+    def resolve_shape(self, kind: Column) -> Any:
         return types.UniTuple(types.int64, 1)
 
 
@@ -86,7 +86,7 @@ class ColumnAttributes(AttributeTemplate):  # type: ignore[misc]
 class ColumnItem(AbstractTemplate):  # type: ignore[misc]
     """`column[index]` is a record (by reference) or a number."""
 
-    def generic(self, arguments: Any, keywords: Any) -> Any:  # noqa: ARG002 - numba's calling convention
+    def generic(self, arguments: Any, keywords: Any) -> Any:
         column, index = arguments
         if isinstance(column, Column) and isinstance(index, types.Integer):
             return signature(column.element, column, types.int64)
@@ -97,15 +97,19 @@ class ColumnItem(AbstractTemplate):  # type: ignore[misc]
 class ColumnStore(AbstractTemplate):  # type: ignore[misc]
     """`column[index] = number`."""
 
-    def generic(self, arguments: Any, keywords: Any) -> Any:  # noqa: ARG002 - numba's calling convention
+    def generic(self, arguments: Any, keywords: Any) -> Any:
         column, index, _ = arguments
-        if isinstance(column, Column) and isinstance(index, types.Integer) and not isinstance(column.element, types.Record):
+        if (
+            isinstance(column, Column)
+            and isinstance(index, types.Integer)
+            and not isinstance(column.element, types.Record)
+        ):
             return signature(types.none, column, types.int64, column.element)
         return None
 
 
 @lower_getattr_generic(StateType)
-def _field(context: Any, builder: Any, kind: StateType, table: Any, name: str) -> Any:  # noqa: ARG001
+def _field(context: Any, builder: Any, kind: StateType, table: Any, name: str) -> Any:
     """Read a field's address and length from the table."""
     column = cgutils.create_struct_proxy(Column(from_dtype(np.dtype(FIELDS[name]))))(context, builder)
     place = 2 * _FIELD_NAMES.index(name)
@@ -118,7 +122,11 @@ def _field(context: Any, builder: Any, kind: StateType, table: Any, name: str) -
 
 @lower_getattr(Column, "shape")
 def _shape(context: Any, builder: Any, kind: Column, value: Any) -> Any:
-    return context.make_tuple(builder, types.UniTuple(types.int64, 1), [cgutils.create_struct_proxy(kind)(context, builder, value=value).length])
+    return context.make_tuple(
+        builder,
+        types.UniTuple(types.int64, 1),
+        [cgutils.create_struct_proxy(kind)(context, builder, value=value).length],
+    )
 
 
 def _address(context: Any, builder: Any, kind: Column, value: Any, index: Any) -> Any:
@@ -134,19 +142,23 @@ def _get(context: Any, builder: Any, call: Any, arguments: Any) -> Any:
     pointer = _address(context, builder, kind, *arguments)
     if isinstance(kind.element, types.Record):
         return builder.bitcast(pointer, context.get_value_type(kind.element))
-    return context.unpack_value(builder, kind.element, builder.bitcast(pointer, context.get_data_type(kind.element).as_pointer()))
+    return context.unpack_value(
+        builder, kind.element, builder.bitcast(pointer, context.get_data_type(kind.element).as_pointer())
+    )
 
 
 @lower_builtin(operator.setitem, Column, types.Integer, types.Any)
 def _set(context: Any, builder: Any, call: Any, arguments: Any) -> Any:
     kind = call.args[0]
     pointer = _address(context, builder, kind, *arguments[:2])
-    context.pack_value(builder, kind.element, arguments[2], builder.bitcast(pointer, context.get_data_type(kind.element).as_pointer()))
+    context.pack_value(
+        builder, kind.element, arguments[2], builder.bitcast(pointer, context.get_data_type(kind.element).as_pointer())
+    )
     return context.get_dummy_value()
 
 
 @intrinsic
-def _table_to_state(typing_context: Any, table: Any) -> Any:  # noqa: ARG001 - numba's calling convention
+def _table_to_state(typing_context: Any, table: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return context.make_array(signature.args[0])(context, builder, arguments[0]).data
 
@@ -168,11 +180,15 @@ def table_of(state: State) -> Any:
     """
     if not JIT:
         return state
-    return np.array([(_checked(name, array).ctypes.data, len(array)) for name, array in state._asdict().items()], np.int64).reshape(-1)
+    return np.array(
+        [(_checked(name, array).ctypes.data, len(array)) for name, array in state._asdict().items()], np.int64
+    ).reshape(-1)
 
 
 def _checked(name: str, array: Array) -> Array:
     """Kernels trust the table blindly, so a wrong layout must not get that far."""
     if array.dtype != FIELDS[name] or array.ndim != 1 or not (array.flags.c_contiguous and array.flags.writeable):
-        raise TypeError(f"state field {name!r} has a layout that kernels do not take: {array.dtype}, shape {array.shape}")
+        raise TypeError(
+            f"state field {name!r} has a layout that kernels do not take: {array.dtype}, shape {array.shape}"
+        )
     return array

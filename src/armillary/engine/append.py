@@ -31,8 +31,13 @@ def carried_over(
     _check_links(graph, whole, old)
     new = lay_out(whole)
     for name in ("tasks", "work", "leases", "flows"):
-        _copy_rows(getattr(old, name), getattr(new, name), len(getattr(old, name)) - 1, keep=("entry", "edge", "member", "cross"))
-    for name in ("entries", "crosses", "resources", "arbiters", "traffic", "quanta"):
+        _copy_rows(
+            getattr(old, name),
+            getattr(new, name),
+            len(getattr(old, name)) - 1,
+            keep=("entry", "edge", "member", "cross"),
+        )
+    for name in ("entries", "rights", "waits", "crosses", "resources", "arbiters", "traffic", "quanta"):
         source = getattr(old, name)
         getattr(new, name)[: len(source)] = source
     for name in ("dirty", "started", "touched", "returned", "trains", "waiting", "ready"):
@@ -107,7 +112,10 @@ def _settle_edges(whole: TaskGraph, first: int, old: State, new: State) -> list[
         status = Status(int(old.tasks[source]["status"]))
         if status == Status.CANCELLED and not flags & 2:
             doomed.append(target)
-        elif not (status >= Status.DONE or (flags & 1 == EdgeKind.START and old.tasks[source]["start"] >= 0 and source not in started)):
+        elif not (
+            status >= Status.DONE
+            or (flags & 1 == EdgeKind.START and old.tasks[source]["start"] >= 0 and source not in started)
+        ):
             continue
         new.tasks[target]["waiting"] -= 1
     for task in range(first, len(whole)):

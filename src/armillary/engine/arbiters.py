@@ -152,7 +152,9 @@ def choose(s: Any, index: int, now: int) -> int:
     if arbiter["discipline"] == FIFO:
         for number in range(classes):
             head = s.traffic[first_class + number]["head"]
-            if head >= 0 and (chosen < 0 or s.flows[head]["number"] < s.flows[s.traffic[first_class + chosen]["head"]]["number"]):
+            if head >= 0 and (
+                chosen < 0 or s.flows[head]["number"] < s.flows[s.traffic[first_class + chosen]["head"]]["number"]
+            ):
                 chosen = number
         return chosen
     if arbiter["discipline"] == ROUND_ROBIN:

@@ -24,8 +24,9 @@ def blocked_tasks(graph: TaskGraph, state: State) -> list[str]:
             names = [graph.task_name(source) for source in open_sources.tolist() if status[source] < Status.DONE]
             lines.append(f"{name} waits for {', '.join(names) or 'its release'}")
         elif status[task] == Status.QUEUED:
-            queued = [entry for entry in state.entries[state.tasks[task]["entry"] : state.tasks[task + 1]["entry"]] if entry["waiting"]]
-            lines.append(f"{name} waits for room in {', '.join(graph.resources.names[entry['resource']] for entry in queued)}")
+            places = range(int(state.tasks[task]["entry"]), int(state.tasks[task + 1]["entry"]))
+            queued = [int(state.entries[place]["resource"]) for place in places if state.waits[place]]
+            lines.append(f"{name} waits for room in {', '.join(graph.resources.names[at] for at in queued)}")
         else:
             lines.append(f"{name} runs and does not end")
     return lines

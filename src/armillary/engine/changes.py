@@ -82,7 +82,9 @@ def apply_commands(s: Any, now: int) -> None:
         resource, command = s.resources[index], s.command[index]
         if resource["kind"] == SERVER and command["rate_ppm"] > 0:
             set_value(s, index, command["rate_ppm"] / 1e6, now)
-        if (resource["kind"] == LINK and command["capacity"] >= 0) or (resource["kind"] == ARBITER and command["capacity"] > 0):
+        if (resource["kind"] == LINK and command["capacity"] >= 0) or (
+            resource["kind"] == ARBITER and command["capacity"] > 0
+        ):
             set_value(s, index, float(command["capacity"]), now)
         if resource["kind"] == ARBITER and command["threshold"] >= 1:
             arbiter = s.arbiters[resource["arbiter"]]
@@ -118,8 +120,10 @@ def requeue(s: Any) -> None:
         resource["head"], resource["queued"] = -1, 0
         while entry >= 0:
             behind = wide(s.entries[entry]["next"])
-            if s.entries[entry]["waiting"] != 0:
-                enqueue(s.entries, s.tasks, resource, entry, True)
+            if s.waits[entry] != 0:
+                task = s.entries[entry]["task"]
+                s.work[task]["ready"] = s.tasks[task]["end"]
+                enqueue(s, resource, entry, True)
             entry = behind
 
 
@@ -166,7 +170,7 @@ def cancel(s: Any, first: int, now: int) -> None:
             continue  # a START edge of a task that has started is satisfied already
         target = wide(s.targets[edge])
         if s.flags[edge] & 2 != 0:
-            satisfy(s, target, task, True)
+            satisfy(s, target, task)
         elif cancel_one(s, target, now):
             stack[depth, 0], stack[depth, 1] = target, s.tasks[target]["edge"]
             depth += 1
@@ -184,8 +188,8 @@ def cancel_one(s: Any, task: int, now: int) -> bool:
     for index in range(going["entry"], s.tasks[task + 1]["entry"]):
         entry = s.entries[index]
         resource = s.resources[entry["resource"]]
-        if before == QUEUED and entry["waiting"] != 0:
-            entry["waiting"] = 0
+        if before == QUEUED and s.waits[index] != 0:
+            s.waits[index] = 0
             resource["queued"] -= 1
             mark_dirty(s.clock, s.dirty, resource, wide(entry["resource"]))
         elif before == RUNNING and entry["units"] > 0:

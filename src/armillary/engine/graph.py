@@ -160,7 +160,12 @@ class GraphBuilder:
         self._changes: list[tuple[int, int, float]] = []
         self._tasks = 0
         self._columns: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in TASK_COLUMNS}
-        self._ragged: dict[str, list[tuple[npt.NDArray[Any], ...]]] = {"demands": [], "crossings": [], "members": [], "edges": []}
+        self._ragged: dict[str, list[tuple[npt.NDArray[Any], ...]]] = {
+            "demands": [],
+            "crossings": [],
+            "members": [],
+            "edges": [],
+        }
         self._kinds: dict[str, int] = {}
         self._labels: dict[str, int] = {}
 
@@ -249,7 +254,10 @@ class GraphBuilder:
         pairs = [entry if isinstance(entry, tuple) else (entry, 1) for entry in ((on,) if isinstance(on, int) else on)]
         if pairs:
             self.demand(task, [r for r, _ in pairs], [u for _, u in pairs])
-        costs = [entry if isinstance(entry, tuple) else (entry, 1.0) for entry in ((crossing,) if isinstance(crossing, int) else crossing)]
+        costs = [
+            entry if isinstance(entry, tuple) else (entry, 1.0)
+            for entry in ((crossing,) if isinstance(crossing, int) else crossing)
+        ]
         if costs:
             self.cross(task, [r for r, _ in costs], [c for _, c in costs])
         if leases:
@@ -258,7 +266,9 @@ class GraphBuilder:
             self.edge(list(after), task)
         return task
 
-    def tasks(self, count: int, *, labels: Sequence[str] | None = None, kind: str = "", **columns: IntLike | FloatLike) -> range:
+    def tasks(
+        self, count: int, *, labels: Sequence[str] | None = None, kind: str = "", **columns: IntLike | FloatLike
+    ) -> range:
         """Add `count` tasks at once; each column is one value for all or an array of shape (count,). Returns their ids."""
         unknown = set(columns) - set(TASK_COLUMNS)
         if unknown:
@@ -311,7 +321,10 @@ class GraphBuilder:
 
     def freeze(self) -> TaskGraph:
         """Return the columns as they are, unchecked; edges may point anywhere (for `append` and tests)."""
-        columns: dict[str, Any] = {name: _joined(parts, np.int32 if name in ("kind", "label") else TASK_COLUMNS[name][0]) for name, parts in self._columns.items()}
+        columns: dict[str, Any] = {
+            name: _joined(parts, np.int32 if name in ("kind", "label") else TASK_COLUMNS[name][0])
+            for name, parts in self._columns.items()
+        }
         for name in ("kind", "label"):
             columns.setdefault(name, np.zeros(0, np.int32))
         ragged: dict[str, Any] = {
@@ -370,7 +383,10 @@ RESOURCE_DEFAULTS: dict[str, Any] = {
 def _column(given: Any, count: int, dtype: type[np.generic], name: str) -> npt.NDArray[Any]:
     values = np.asarray(given)
     if np.issubdtype(dtype, np.integer) and not np.issubdtype(values.dtype, np.integer):
-        raise InputError(f"task column {name!r} must be whole numbers, not {values.dtype}", hint="round with armillary.units.to_ticks")
+        raise InputError(
+            f"task column {name!r} must be whole numbers, not {values.dtype}",
+            hint="round with armillary.units.to_ticks",
+        )
     if values.ndim and values.shape != (count,):
         raise InputError(f"task column {name!r} has shape {values.shape} for {count} tasks")
     info: Any = np.iinfo(np.dtype(dtype)) if np.issubdtype(dtype, np.integer) else None
@@ -380,7 +396,9 @@ def _column(given: Any, count: int, dtype: type[np.generic], name: str) -> npt.N
 
 
 def _rows(row: Any, index: Any, value: Any, dtype: type[np.generic]) -> tuple[npt.NDArray[Any], ...]:
-    rows, indices, values = np.broadcast_arrays(np.asarray(row, np.int64), np.asarray(index, np.int64), np.asarray(value, dtype))
+    rows, indices, values = np.broadcast_arrays(
+        np.asarray(row, np.int64), np.asarray(index, np.int64), np.asarray(value, dtype)
+    )
     return rows.ravel(), indices.ravel(), values.ravel()
 
 
@@ -393,7 +411,9 @@ def _ragged(parts: list[tuple[npt.NDArray[Any], ...]], rows: int, dtype: type[np
     index = _joined([part[1] for part in parts], np.int64)
     value = _joined([part[2] for part in parts], dtype)
     if row.size and (row.min() < 0 or row.max() >= rows):
-        raise InputError(f"task {int(row.max() if row.max() >= rows else row.min())} does not exist", hint=f"there are {rows} tasks")
+        raise InputError(
+            f"task {int(row.max() if row.max() >= rows else row.min())} does not exist", hint=f"there are {rows} tasks"
+        )
     if np.any(row[1:] < row[:-1]):
         order = np.argsort(row, kind="stable")
         row, index, value = row[order], index[order], value[order]

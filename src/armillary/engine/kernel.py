@@ -1,8 +1,8 @@
 """The loop of the engine: rounds of ticks over the records of `engine/records.py`.
 
 In:  `State`, a tick to stop at, a policy. Out: a reason code; the state holds all results. The rules are docs/engine.md, section by section.
-One source serves two entries: `general` (True or None) and `record` are constants there, so that the plain entry (tasks on servers,
-no bytes, leases, priorities) compiles to a bare loop. None, because numba drops branches on `is not None` before it looks into them. Bytes are in links.py and arbiters.py, rates and cancelling in changes.py.
+One loop serves two entries: with `general` None, phases 1 and 6 are those of plain.py and the rest is left out (numba drops branches
+on `is None` before it looks into them); otherwise any graph is played. Bytes are in links.py and arbiters.py, rates and cancelling in changes.py.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from armillary.engine.events import is_valid, sweep
 from armillary.engine.heap import add_ticks, close, is_due, push, sort_ids, take
 from armillary.engine.links import end_link, join_flow, leave_flow, settle_general, settle_simple
 from armillary.engine.observe import observe
+from armillary.engine.plain import complete_plain, dispatch_plain, finish_plain
 from armillary.engine.queues import comes_before, enqueue, first_waiting, mark_dirty
 from armillary.engine.steps import count_down, end_part, satisfy
 
@@ -42,7 +43,9 @@ def play(s: Any, until: int, policy: Any, policy_kind: int, general: Any, record
         else:
             if general is not None:
                 sweep(s)
-                if clock[at.STEPS] + 2 * s.resources.shape[0] > s.steps.shape[0] - (s.changes.shape[0] - clock[at.CHANGED]):
+                if clock[at.STEPS] + 2 * s.resources.shape[0] > s.steps.shape[0] - (
+                    s.changes.shape[0] - clock[at.CHANGED]
+                ):
                     return CAPACITY
                 now = next_due(s, policy_kind)
             elif clock[at.DUE] != 0:
@@ -63,12 +66,12 @@ def play(s: Any, until: int, policy: Any, policy_kind: int, general: Any, record
                 clock[at.LAST_TICK] = now
                 clock[at.TICK_ROUNDS] = 1
                 clock[at.ROUND_LIMIT] = s.tasks.shape[0] - 1 + 1000
-            if general is not None:
-                complete_parts(s, now)
+            if general is None:
+                complete_plain(s, now)
+                finish_plain(s, now, record)
             else:
-                complete_work(s, now)
-            finish_tasks(s, now, general, record)
-            if general is not None:
+                complete_parts(s, now)
+                finish_tasks(s, now)
                 release(s)
                 change(s, now)
                 arrive(s, now)
@@ -82,11 +85,13 @@ def play(s: Any, until: int, policy: Any, policy_kind: int, general: Any, record
                         policy(address(s.seen), s.seen.shape[0], address(s.policy_state), address(s.command))
                     apply_commands(s, now)
         resume = False
-        if general is not None and clock[at.MODE] == at.QUEUE_ORDERED:
-            dispatch_ordered(s, now)
+        if general is None:
+            dispatch_plain(s, now, record)
         else:
-            dispatch(s, now, general, record)
-        if general is not None:
+            if clock[at.MODE] == at.QUEUE_ORDERED:
+                dispatch_ordered(s, now)
+            else:
+                dispatch(s, now)
             settle(s, now)
         if clock[at.FAILED] != 0:
             return OVERFLOW
@@ -115,7 +120,9 @@ def next_due(s: Any, policy_kind: int) -> int:
     while clock[at.HEAP] > 0 and not is_valid(s, s.ticks[0], s.keys[0]):
         take(s)
         close(s)
-    while clock[at.ARRIVED] < s.arrivals.shape[0] and s.tasks[s.arrivals[clock[at.ARRIVED]]["key"]]["status"] == CANCELLED:
+    while (
+        clock[at.ARRIVED] < s.arrivals.shape[0] and s.tasks[s.arrivals[clock[at.ARRIVED]]["key"]]["status"] == CANCELLED
+    ):
         clock[at.ARRIVED] += 1
     now = at.NEVER
     if clock[at.HEAP] > 0:
@@ -130,17 +137,6 @@ def next_due(s: Any, policy_kind: int) -> int:
 
 
 # Phase 1: completions
-
-
-@njit(inner=True, inline=True)
-def complete_work(s: Any, now: int) -> None:
-    """Collect the tasks whose work ends now; in the plain entry nothing else can be due."""
-    ended = 0
-    while is_due(s, now):
-        s.ended[ended] = s.keys[0] >> 2
-        ended += 1
-        take(s)
-    s.clock[at.ENDED] = ended
 
 
 @njit(inner=True)
@@ -169,36 +165,30 @@ def complete_parts(s: Any, now: int) -> None:
 
 
 @njit(inner=True, inline=True)
-def finish_tasks(s: Any, now: int, general: Any, record: bool) -> None:
+def finish_tasks(s: Any, now: int) -> None:
     """End the collected tasks in ascending id: give back units, satisfy END edges."""
     clock, tasks = s.clock, s.tasks
     this_round = clock[at.ROUND]
     for place in range(clock[at.ENDED]):
         task = wide(s.ended[place])
-        ended = tasks[task]
-        behind = tasks[task + 1]
-        ended["status"] = DONE
-        if record:
-            ended["end"] = now
+        ended, behind = tasks[task], tasks[task + 1]
+        ended["status"], ended["end"] = DONE, now
         for index in range(ended["entry"], behind["entry"]):
             entry = s.entries[index]
-            if general is not None and entry["units"] == 0:
+            if entry["units"] == 0:
                 continue
             resource = s.resources[entry["resource"]]
             resource["used"] -= entry["units"]
-            if record:
-                resource["last_release"] = task
-                resource["release_round"] = this_round
+            resource["last_release"], resource["release_round"] = task, this_round
             mark_dirty(clock, s.dirty, resource, wide(entry["resource"]))
-        if general is not None:
-            if clock[at.TRACK] & 1 != 0:
-                unlink_running(s, task)
-            for index in range(s.work[task]["member"], s.work[task + 1]["member"]):
-                if s.leases[s.memberships[index]]["until_start"] == 0:
-                    count_down(s, wide(s.memberships[index]), task)
+        if clock[at.TRACK] & 1 != 0:
+            unlink_running(s, task)
+        for index in range(s.work[task]["member"], s.work[task + 1]["member"]):
+            if s.leases[s.memberships[index]]["until_start"] == 0:
+                count_down(s, wide(s.memberships[index]), task)
         for index in range(ended["edge"], behind["edge"]):
-            if general is None or s.flags[index] & 1 == 0:
-                satisfy(s, wide(s.targets[index]), task, record)
+            if s.flags[index] & 1 == 0:
+                satisfy(s, wide(s.targets[index]), task)
     clock[at.LEFT] -= clock[at.ENDED]
 
 
@@ -224,7 +214,7 @@ def release(s: Any) -> None:
         task = wide(s.started[place])
         for index in range(s.tasks[task]["edge"], s.tasks[task + 1]["edge"]):
             if s.flags[index] & 1 == 1:
-                satisfy(s, wide(s.targets[index]), task, True)
+                satisfy(s, wide(s.targets[index]), task)
     clock[at.STARTED] = 0
 
 
@@ -243,74 +233,71 @@ def arrive(s: Any, now: int) -> None:
     """Let the tasks released now go on."""
     clock = s.clock
     while clock[at.ARRIVED] < s.arrivals.shape[0] and s.arrivals[clock[at.ARRIVED]]["tick"] == now:
-        satisfy(s, s.arrivals[clock[at.ARRIVED]]["key"], wide(-1), True)
+        satisfy(s, s.arrivals[clock[at.ARRIVED]]["key"], wide(-1))
         clock[at.ARRIVED] += 1
 
 
 # Phase 6: dispatch
 
 
-@njit(inner=True, inline=True)
-def dispatch(s: Any, now: int, general: Any, record: bool) -> None:
+@njit(inner=True)
+def dispatch(s: Any, now: int) -> None:
     """Start every task that heads all its queues and finds room.
 
     Without backfill the outcome does not depend on the order of visits (docs/engine.md, section 4), so only resources that
     changed are looked at. A task that finds its queues empty starts without queueing, except where priorities must be compared first.
     """
     clock, tasks, entries, resources = s.clock, s.tasks, s.entries, s.resources
-    by_priority = False
-    if general is not None:
-        by_priority = clock[at.MODE] == at.QUEUE_PRIORITY
-    this_round = clock[at.ROUND]
+    by_priority = clock[at.MODE] == at.QUEUE_PRIORITY
     sort_ids(s.ready, clock[at.READY])
     coming, free = 0, 0
     while True:
         if coming < clock[at.READY]:
             task = wide(s.ready[coming])
             coming += 1
-            if general is not None and tasks[task]["status"] != PENDING:
+            if tasks[task]["status"] != PENDING:
                 continue  # cancelled since
-            tasks[task]["status"] = QUEUED
-            tasks[task]["ready"] = this_round
-            starts = not by_priority
-            queues = False
-            for index in range(tasks[task]["entry"], tasks[task + 1]["entry"]):
-                entry = entries[index]
-                resource = resources[entry["resource"]]
-                if general is not None and entry["units"] == 0:
-                    starts = False
-                    queues = queues or needed(s, task, wide(entry["resource"])) >= 0
-                else:
-                    queues = True
-                    starts = starts and resource["used"] + entry["units"] <= resource["units"]
-                    starts = starts and first_waiting(entries, tasks, resource, by_priority) < 0
-            if queues and not starts:
-                queue_up(s, task, by_priority, general)
+            tasks[task]["status"], tasks[task]["end"] = QUEUED, clock[at.ROUND]
+            s.work[task]["ready"] = clock[at.ROUND]
+            if not starts_at_once(s, task, by_priority) and queue_up(s, task, by_priority):
                 continue
         elif clock[at.DIRTY] > 0:
             index = s.dirty[clock[at.DIRTY] - 1]
             resource = resources[index]
-            task = -1
+            task = wide(-1)
             # A full server needs no look at its queue; a full pool may still have room for a lease of nothing.
-            if resource["used"] < resource["units"] or (general is not None and resource["kind"] == POOL):
-                head = first_waiting(entries, tasks, resource, by_priority)
-                task = wide(entries[head]["task"]) if head >= 0 else -1
-            if task < 0 or not heads_and_fits(s, task, by_priority, general):
+            if resource["used"] < resource["units"] or resource["kind"] == POOL:
+                head = first_waiting(s, resource, by_priority)
+                task = wide(entries[head]["task"]) if head >= 0 else wide(-1)
+            if task < 0 or not heads_and_fits(s, task, by_priority):
                 resource["dirty"] = 0
                 clock[at.DIRTY] -= 1
                 continue
-            leave_queues(s, task, general)
-        elif general is not None and free < clock[at.FREE]:
+            leave_queues(s, task)
+        elif free < clock[at.FREE]:
             task = wide(s.waiting[free])  # members of a lease that another took: nothing left to queue at
             free += 1
         else:
             break
-        start(s, task, now, general, record)
-    clock[at.READY] = 0
-    if general is not None:
-        clock[at.FREE] = 0
-        if clock[at.RETURNED] > 0 or clock[at.STARTED] > 0:
-            clock[at.DUE] = 1
+        start(s, task, now)
+    clock[at.READY], clock[at.FREE] = 0, 0
+    if clock[at.RETURNED] > 0 or clock[at.STARTED] > 0:
+        clock[at.DUE] = 1
+
+
+@njit(inner=True, inline=True)
+def starts_at_once(s: Any, task: int, by_priority: bool) -> bool:
+    """Whether a ready task finds room and nobody before it, so that it need not queue; pools are left to the queues."""
+    if by_priority:
+        return False
+    for index in range(s.tasks[task]["entry"], s.tasks[task + 1]["entry"]):
+        entry = s.entries[index]
+        resource = s.resources[entry["resource"]]
+        if entry["units"] == 0 or resource["used"] + entry["units"] > resource["units"]:
+            return False
+        if first_waiting(s, resource, by_priority) >= 0:
+            return False
+    return True
 
 
 @njit(inner=True)
@@ -325,65 +312,67 @@ def needed(s: Any, task: int, pool: int) -> int:
 
 
 @njit(inner=True)
-def queue_up(s: Any, task: int, by_priority: bool, general: Any) -> None:
-    """Let a ready task wait at each of its resources; their queues are looked at again."""
+def queue_up(s: Any, task: int, by_priority: bool) -> bool:
+    """Let a ready task wait at each of its resources, whose queues are looked at again; False if there is nothing to queue at."""
+    queues = False
     for index in range(s.tasks[task]["entry"], s.tasks[task + 1]["entry"]):
         entry = s.entries[index]
-        if general is not None and entry["units"] == 0 and needed(s, task, wide(entry["resource"])) < 0:
+        if entry["units"] == 0 and needed(s, task, wide(entry["resource"])) < 0:
             continue
+        queues = True
         resource = s.resources[entry["resource"]]
-        enqueue(s.entries, s.tasks, resource, index, by_priority)
+        enqueue(s, resource, index, by_priority)
         mark_dirty(s.clock, s.dirty, resource, wide(entry["resource"]))
+    return queues
 
 
 @njit(inner=True, inline=True)
-def heads_and_fits(s: Any, task: int, by_priority: bool, general: Any) -> bool:
+def heads_and_fits(s: Any, task: int, by_priority: bool) -> bool:
     """Whether `task` is first in all its queues and all have room."""
     for index in range(s.tasks[task]["entry"], s.tasks[task + 1]["entry"]):
         entry = s.entries[index]
-        if entry["waiting"] == 0:
+        if s.waits[index] == 0:
             continue
         resource = s.resources[entry["resource"]]
         units = entry["units"]
-        if general is not None and units == 0:
+        if units == 0:
             units = needed(s, task, wide(entry["resource"]))
-        if resource["used"] + units > resource["units"] or first_waiting(s.entries, s.tasks, resource, by_priority) != index:
+        if (
+            resource["used"] + units > resource["units"]
+            or first_waiting(s, resource, by_priority) != index
+        ):
             return False
     return True
 
 
 @njit(inner=True, inline=True)
-def leave_queues(s: Any, task: int, general: Any) -> None:
+def leave_queues(s: Any, task: int) -> None:
     """Take `task` out of its queues; what stood behind it is looked at again."""
     for index in range(s.tasks[task]["entry"], s.tasks[task + 1]["entry"]):
         entry = s.entries[index]
-        if entry["waiting"] != 0:
-            entry["waiting"] = 0
+        if s.waits[index] != 0:
+            s.waits[index] = 0
             resource = s.resources[entry["resource"]]
             resource["queued"] -= 1
             mark_dirty(s.clock, s.dirty, resource, wide(entry["resource"]))
 
 
-@njit(inner=True, inline=True)
-def start(s: Any, task: int, now: int, general: Any, record: bool) -> None:
+@njit(inner=True)
+def start(s: Any, task: int, now: int) -> None:
     """Start `task` now: note its cause, take its units, schedule its parts."""
     starting = s.tasks[task]
     this_round = s.clock[at.ROUND]
-    if record:
-        if starting["ready"] != this_round:
-            starting["cause"] = cause_of_start(s, task)
-        starting["start"] = now
-    starting["status"] = RUNNING
+    if starting["end"] != this_round:
+        starting["cause"] = cause_of_start(s, task)
+    starting["start"], starting["status"] = now, RUNNING
     for index in range(starting["entry"], s.tasks[task + 1]["entry"]):
         entry = s.entries[index]
-        if general is not None and entry["units"] == 0:
+        if entry["units"] == 0:
             continue
         resource = s.resources[entry["resource"]]
         resource["used"] += entry["units"]
-        if record:
-            resource["last_start"] = task
-            resource["start_round"] = this_round
-    if general is None or (starting["simple"] != 0 and s.clock[at.TRACK] == 0):
+        resource["last_start"], resource["start_round"] = task, this_round
+    if starting["simple"] != 0 and s.clock[at.TRACK] == 0:
         end = now + starting["duration"]
         push(s, end, 4 * task + at.WORK_PART)
         if end > MAX_TICKS:
@@ -466,12 +455,12 @@ def take_lease(s: Any, index: int, task: int) -> None:
         queues = False
         for number in range(s.tasks[other]["entry"], s.tasks[other + 1]["entry"]):
             entry = s.entries[number]
-            if entry["waiting"] == 0:
+            if s.waits[number] == 0:
                 continue
             resource = s.resources[entry["resource"]]
             mark_dirty(clock, s.dirty, resource, wide(entry["resource"]))
             if entry["units"] == 0 and entry["resource"] == lease["pool"] and needed(s, other, wide(lease["pool"])) < 0:
-                entry["waiting"] = 0
+                s.waits[number] = 0
                 resource["queued"] -= 1
             else:
                 queues = True
@@ -490,15 +479,16 @@ def dispatch_ordered(s: Any, now: int) -> None:
         task = wide(s.ready[place])
         if tasks[task]["status"] != PENDING:
             continue  # cancelled since
-        tasks[task]["status"], tasks[task]["ready"] = QUEUED, this_round
+        tasks[task]["status"], tasks[task]["end"] = QUEUED, this_round
+        s.work[task]["ready"] = this_round
         for index in range(tasks[task]["entry"], tasks[task + 1]["entry"]):
             entry = s.entries[index]
             if entry["units"] > 0 or needed(s, task, wide(entry["resource"])) >= 0:
-                entry["waiting"] = 1
+                s.waits[index] = 1
                 s.resources[entry["resource"]]["queued"] += 1
         spot = clock[at.WAITING]
         clock[at.WAITING] += 1
-        while spot > 0 and comes_before(tasks, task, wide(waiting[spot - 1])):
+        while spot > 0 and comes_before(s, task, wide(waiting[spot - 1])):
             waiting[spot] = waiting[spot - 1]
             spot -= 1
         waiting[spot] = task
@@ -509,11 +499,11 @@ def dispatch_ordered(s: Any, now: int) -> None:
         if tasks[task]["status"] != QUEUED:
             continue
         if passes(s, task):
-            leave_queues(s, task, True)
-            start(s, task, now, True, True)
+            leave_queues(s, task)
+            start(s, task, now)
             continue
         for index in range(tasks[task]["entry"], tasks[task + 1]["entry"]):
-            if s.entries[index]["waiting"] != 0:
+            if s.waits[index] != 0:
                 s.resources[s.entries[index]["resource"]]["blocked"] = this_round
         waiting[kept] = task
         kept += 1
@@ -530,7 +520,7 @@ def passes(s: Any, task: int) -> bool:
     """Whether `task` finds room everywhere and heads the queues of all resources that do not allow backfill."""
     for index in range(s.tasks[task]["entry"], s.tasks[task + 1]["entry"]):
         entry = s.entries[index]
-        if entry["waiting"] == 0:
+        if s.waits[index] == 0:
             continue
         resource = s.resources[entry["resource"]]
         units = entry["units"] if entry["units"] > 0 else needed(s, task, wide(entry["resource"]))

@@ -173,7 +173,9 @@ def pop_share(sharing: Any, link: Any) -> None:
         below = sharing[base + child]
         if child + 1 < size:
             other = sharing[base + child + 1]
-            if other["finish"] < below["finish"] or (other["finish"] == below["finish"] and other["task"] < below["task"]):
+            if other["finish"] < below["finish"] or (
+                other["finish"] == below["finish"] and other["task"] < below["task"]
+            ):
                 child += 1
                 below = other
         if finish < below["finish"] or (finish == below["finish"] and task < below["task"]):

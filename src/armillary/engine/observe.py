@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from armillary.engine import records as at
 from armillary.engine._jit import njit, wide
 from armillary.engine.arbiters import catch_up
 
@@ -21,7 +20,12 @@ def observe(s: Any, now: int) -> None:
     for index in range(s.resources.shape[0]):
         resource, seen, command = s.resources[index], s.seen[index], s.command[index]
         command["rate_ppm"], command["capacity"], command["threshold"] = -1, -1, -1
-        seen["now"], seen["busy"], seen["units"], seen["queued"] = now, resource["used"], resource["units"], resource["queued"]
+        seen["now"], seen["busy"], seen["units"], seen["queued"] = (
+            now,
+            resource["used"],
+            resource["units"],
+            resource["queued"],
+        )
         seen["flows"], seen["backlog_bytes"], seen["rate_ppm"], seen["capacity"] = 0, 0, 0, 0
         if resource["kind"] == SERVER:
             seen["rate_ppm"] = int(math.floor(resource["rate"] * 1e6))

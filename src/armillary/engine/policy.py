@@ -17,7 +17,9 @@ import numpy as np
 from armillary.errors import InputError
 
 # What a policy of a task graph sees of each resource, shape (resources,) (docs/engine.md, section 9).
-OBSERVATION = np.dtype([(name, np.int64) for name in ("now", "busy", "units", "queued", "flows", "backlog_bytes", "rate_ppm", "capacity")])
+OBSERVATION = np.dtype(
+    [(name, np.int64) for name in ("now", "busy", "units", "queued", "flows", "backlog_bytes", "rate_ppm", "capacity")]
+)
 # What it may change, shape (resources,); -1 leaves a value as it is.
 COMMAND = np.dtype([(name, np.int64) for name in ("rate_ppm", "capacity", "threshold")])
 
@@ -66,7 +68,9 @@ class Policy:
         state = np.zeros(1, self.state)
         for name, value in values.items():
             if name not in (self.state.names or ()):
-                raise InputError(f"the policy's state has no field {name!r}", hint=f"fields: {', '.join(self.state.names or ())}")
+                raise InputError(
+                    f"the policy's state has no field {name!r}", hint=f"fields: {', '.join(self.state.names or ())}"
+                )
             state[name] = value
         return state
 
@@ -87,7 +91,10 @@ def policy(
     for layout in (state, seen, command):
         for name in layout.names or ():
             if layout[name] != np.int64:
-                raise InputError(f"policy field {name!r} is {layout[name]}", hint="policies see and set int64 only (mW, ms, MHz, bytes)")
+                raise InputError(
+                    f"policy field {name!r} is {layout[name]}",
+                    hint="policies see and set int64 only (mW, ms, MHz, bytes)",
+                )
 
     def declare(function: PolicyFunction) -> Policy:
         return Policy(function, seen, state, command)

@@ -1,7 +1,7 @@
 """The kernel's memory: record layouts for every feature of docs/engine.md, and how a graph is laid out in them.
 
 In:  a `TaskGraph`. Out: `State`, a named tuple of record arrays that the kernels read and write; nothing else is kept between calls.
-Hot fields of a task share one 64-byte line; what only some tasks need stands in records of its own.
+What every task needs takes 64 bytes in two records; what only some tasks need stands in records of its own.
 """
 
 from __future__ import annotations
@@ -22,23 +22,35 @@ def _layout(**fields: str) -> np.dtype[Any]:
     return np.dtype([(name, code) for name, code in fields.items()], align=True)
 
 
-# Status of a task is engine.trace.Status. `ready` is a round; `entry` and `edge` are offsets whose end is the next task's offset.
+# `status` is engine.trace.Status. Until a task ends, `end` holds the round in which it became ready (-1 before).
+# `entry` and `edge` are offsets; the next task's offsets close them.
 TASK = _layout(
-    duration="i8", start="i8", end="i8", ready="i8", cause="i4", waiting="i4", priority="i4", entry="i4", edge="i4",
+    duration="i8", start="i8", end="i8", cause="i4", waiting="i4", entry="i4", edge="i4",
     parts="u1", status="u1", simple="u1", swept="u1",
 )  # fmt: skip
-# What only rates, latencies, leases and bytes need. `speed` is work per tick, `server` the one that governs it (-1: none).
+# What only priorities, rates, latencies, leases and bytes need. `ready` is the round in which the task became ready. `speed` is work per tick, `server` the one that governs it (-1: none).
 WORK = _layout(
-    latency="i8", end="i8", since="i8", left="f8", speed="f8", sensitivity="f8", server="i4", before="i4", behind="i4",
-    member="i4", flow="i4", open="i4",
+    ready="i8", latency="i8", end="i8", since="i8", left="f8", speed="f8", sensitivity="f8", server="i4", before="i4", behind="i4",
+    member="i4", flow="i4", priority="i4",
 )  # fmt: skip
 # One (task, resource) pair at which the task queues. units == 0 marks a pool: what is needed depends on its leases.
-ENTRY = _layout(units="i8", task="i4", resource="i4", next="i4", right="i4", waiting="i4", spare="i4")
+ENTRY = _layout(resource="i4", units="i4", task="i4", next="i4")
 RESOURCE = _layout(
     units="i8", used="i8", release_round="i8", start_round="i8", rate="f8", capacity="f8", last_release="i4", last_start="i4",
     head="i4", tail="i4", running="i4", queued="i4", arbiter="i4", blocked="i4", dirty="u1", kind="u1", backfill="u1", touched="u1",
 )  # fmt: skip
-LEASE = _layout(units="i8", taken_round="i8", epoch="i8", pool="i4", left="i4", noted="i4", taker="i4", member="i4", taken="u1", until_start="u1")
+LEASE = _layout(
+    units="i8",
+    taken_round="i8",
+    epoch="i8",
+    pool="i4",
+    left="i4",
+    noted="i4",
+    taker="i4",
+    member="i4",
+    taken="u1",
+    until_start="u1",
+)
 # A task's bytes. `mode`: 0 simple link, 1 general links, 2 arbiter. `cap` is bytes per tick.
 FLOW = _layout(
     bytes="f8", cap="f8", remaining="f8", rate="f8", since="i8", end="i8", number="i8", quanta="i8", task="i4", cross="i4", weight="i4",
@@ -77,7 +89,7 @@ QUEUE_FIFO, QUEUE_PRIORITY, QUEUE_ORDERED = 0, 1, 2
 
 # Every array of a run, in the order of `State`.
 FIELDS: dict[str, Any] = {
-    "clock": np.int64, "tick_s": np.float64, "tasks": TASK, "work": WORK, "entries": ENTRY, "targets": np.int32, "flags": np.uint8,
+    "clock": np.int64, "tick_s": np.float64, "tasks": TASK, "work": WORK, "entries": ENTRY, "rights": np.int32, "waits": np.uint8, "targets": np.int32, "flags": np.uint8,
     "resources": RESOURCE, "memberships": np.int32, "leases": LEASE, "members": np.int32, "flows": FLOW, "crosses": CROSS,
     "links": LINK, "sharing": SHARE, "arbiters": ARBITER, "traffic": TRAFFIC, "quanta": QUANTUM, "ticks": np.int64, "keys": np.int64, "arrivals": EVENT,
     "changes": CHANGE, "steps": CHANGE, "ready": np.int32, "dirty": np.int32, "ended": np.int32, "started": np.int32,
@@ -94,6 +106,8 @@ class State(NamedTuple):
     tasks: Array  # one more than there are tasks: the last holds the end offsets; likewise work
     work: Array
     entries: Array
+    rights: Array  # by entry: the right child, where queues are heaps
+    waits: Array  # by entry: 1 while it waits
     targets: Array  # of edges, in order of source
     flags: Array  # EdgeKind + 2 * keep
     resources: Array
@@ -136,7 +150,6 @@ def lay_out(graph: TaskGraph) -> State:
     tasks = _on_lines(count + 1, TASK)
     tasks["duration"][:count] = graph.duration
     tasks["start"], tasks["end"], tasks["cause"] = -1, -1, -1
-    tasks["priority"][:count] = graph.priority
     tasks["entry"], tasks["edge"] = entry_offset, graph.edges.offset
     tasks["waiting"][:count] = np.bincount(graph.edges.index, minlength=count) + (graph.release > 0)
     tasks["parts"][:count] = has_bytes.astype(np.uint8) + ((graph.duration > 0) | ~has_bytes)
@@ -148,14 +161,22 @@ def lay_out(graph: TaskGraph) -> State:
     arrivals = np.zeros(len(later), EVENT)
     arrivals["tick"], arrivals["key"] = graph.release[later], later
     changes = np.zeros(len(graph.changes.tick), CHANGE)
-    changes["tick"], changes["resource"], changes["value"] = graph.changes.tick, graph.changes.resource, graph.changes.value
+    changes["tick"], changes["resource"], changes["value"] = (
+        graph.changes.tick,
+        graph.changes.resource,
+        graph.changes.value,
+    )
     lease_records, members = _leases(graph)
 
     # At most two events a task and one a flow, link and arbiter count at a time; one round pushes less than as many again
     # between two sweeps (engine/events.py). Pages that are never touched cost nothing.
     pending = 8 * count + 4 * (len(flows) + len(links) + len(arbiters)) + 64
     clock[LAST_TICK], clock[LEFT], clock[DUE] = -1, count, 1
-    clock[ARBITERS], clock[CLASSES], clock[DEPTH] = len(arbiters), max(1, resources.class_cost.shape[1]), max(1, int(resources.depth.max(initial=1)))
+    clock[ARBITERS], clock[CLASSES], clock[DEPTH] = (
+        len(arbiters),
+        max(1, resources.class_cost.shape[1]),
+        max(1, int(resources.depth.max(initial=1))),
+    )
     clock[ROUND_LIMIT] = count + 1000
     clock[MODE] = QUEUE_ORDERED if resources.backfill.any() else QUEUE_PRIORITY if has_priorities(graph) else QUEUE_FIFO
     clock[READY] = _first_ready(tasks, ready := np.zeros(count, np.int32))
@@ -165,6 +186,8 @@ def lay_out(graph: TaskGraph) -> State:
         tasks=tasks,
         work=_work(graph, has_bytes),
         entries=entries,
+        rights=np.full(len(entries), -1, np.int32),
+        waits=np.zeros(len(entries), np.uint8),
         targets=graph.edges.index.astype(np.int32),
         flags=graph.edges.value.astype(np.uint8),
         resources=_resources(graph),
@@ -223,7 +246,9 @@ def _entries(graph: TaskGraph) -> tuple[Array, Array]:
     demand_task = np.repeat(np.arange(count), np.diff(graph.demands.offset))
     if len(graph.leases):
         pool_task = np.repeat(np.arange(count), np.diff(graph.members.offset))
-        pairs = np.unique(np.stack([pool_task, graph.leases.pool[graph.members.index].astype(np.int64)], axis=1), axis=0)
+        pairs = np.unique(
+            np.stack([pool_task, graph.leases.pool[graph.members.index].astype(np.int64)], axis=1), axis=0
+        )
     else:
         pairs = np.zeros((0, 2), np.int64)
     task = np.concatenate([demand_task, pairs[:, 0]])
@@ -232,7 +257,7 @@ def _entries(graph: TaskGraph) -> tuple[Array, Array]:
     entries["task"] = task[order]
     entries["resource"] = np.concatenate([graph.demands.index, pairs[:, 1]])[order]
     entries["units"] = np.concatenate([graph.demands.value, np.zeros(len(pairs), np.int64)])[order]
-    entries["next"], entries["right"] = -1, -1
+    entries["next"] = -1
     offset = np.zeros(count + 1, np.int64)
     np.cumsum(np.bincount(task, minlength=count), out=offset[1:])
     return entries, offset
@@ -241,7 +266,7 @@ def _entries(graph: TaskGraph) -> tuple[Array, Array]:
 def _work(graph: TaskGraph, has_bytes: Array) -> Array:
     count = len(graph)
     work = np.zeros(count + 1, WORK)
-    work["latency"][:count] = graph.latency
+    work["latency"][:count], work["priority"][:count] = graph.latency, graph.priority
     work["end"] = NEVER
     work["speed"] = 1.0
     work["sensitivity"][:count] = graph.sensitivity
@@ -270,7 +295,11 @@ def _resources(graph: TaskGraph) -> Array:
 def _leases(graph: TaskGraph) -> tuple[Array, Array]:
     count = len(graph.leases)
     leases = np.zeros(count + 1, LEASE)
-    leases["pool"][:count], leases["units"][:count], leases["until_start"][:count] = graph.leases.pool, graph.leases.units, graph.leases.until_start
+    leases["pool"][:count], leases["units"][:count], leases["until_start"][:count] = (
+        graph.leases.pool,
+        graph.leases.units,
+        graph.leases.until_start,
+    )
     sizes = np.bincount(graph.members.index, minlength=count)
     leases["left"][:count] = sizes
     leases["noted"], leases["taker"], leases["epoch"], leases["taken_round"] = -1, -1, -1, -1

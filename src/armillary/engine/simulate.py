@@ -17,7 +17,7 @@ from armillary.engine.blocked import blocked_tasks
 from armillary.engine.graph import GraphBuilder, ResourceKind, TaskGraph
 from armillary.engine.policy import Policy, PolicyFunction
 from armillary.engine.records import CHANGE, NEVER, has_priorities, lay_out
-from armillary.engine.trace import RateSteps, Reason, Trace
+from armillary.engine.trace import RateSteps, Reason, Status, Trace
 from armillary.engine.validate import check_change
 from armillary.errors import ArmillaryError, InfeasibleError, InputError
 
@@ -37,7 +37,9 @@ class Simulation:
         InputError: a policy without a period or the other way round.
     """
 
-    def __init__(self, graph: TaskGraph, *, policy: Policy | PolicyFunction | None = None, period: int = 0, state: Any = None) -> None:
+    def __init__(
+        self, graph: TaskGraph, *, policy: Policy | PolicyFunction | None = None, period: int = 0, state: Any = None
+    ) -> None:
         if (policy is None) != (period <= 0):
             raise InputError("a policy needs a period of at least one tick, and a period needs a policy")
         self.graph = graph
@@ -45,7 +47,7 @@ class Simulation:
         self._policy_state = policy.new_state() if state is None and isinstance(policy, Policy) else state
         self._state = lay_out(graph)
         self._reason = Reason.TIME
-        self._general = policy is not None or _is_general(graph)
+        self._general = policy is not None or not is_plain(graph)
         if (graph.edges.value & 1).any():
             self._state.clock[at.TRACK] |= 2
         if policy is not None or (graph.resources.kind[graph.changes.resource] == ResourceKind.SERVER).any():
@@ -89,7 +91,10 @@ class Simulation:
             InputError: not a server, or a factor that is not above 0.
         """
         if self._kind(resource) != ResourceKind.SERVER:
-            raise InputError(f"{self.graph.resources.names[resource]!r} has no rate to set", hint="use set_capacity for links and arbiters")
+            raise InputError(
+                f"{self.graph.resources.names[resource]!r} has no rate to set",
+                hint="use set_capacity for links and arbiters",
+            )
         self._change(resource, factor)
 
     def set_capacity(self, resource: int, per_second: float) -> None:
@@ -99,7 +104,9 @@ class Simulation:
             InputError: neither a link nor an arbiter, or a capacity that it cannot take.
         """
         if self._kind(resource) not in (ResourceKind.LINK, ResourceKind.ARBITER):
-            raise InputError(f"{self.graph.resources.names[resource]!r} has no capacity to set", hint="use set_rate for servers")
+            raise InputError(
+                f"{self.graph.resources.names[resource]!r} has no capacity to set", hint="use set_rate for servers"
+            )
         self._change(resource, per_second)
 
     def cancel(self, task: int) -> None:
@@ -132,13 +139,14 @@ class Simulation:
     def trace(self) -> Trace:
         """Return what happened so far."""
         state, count = self._state, len(self.graph)
+        ended = (state.tasks["status"][:count] >= Status.DONE) & (state.tasks["start"][:count] >= 0)
         steps = state.steps[: state.clock[at.STEPS]]
         return Trace(
             graph=self.graph,
             reason=self._reason,
             now=self.now,
             start=state.tasks["start"][:count].copy(),
-            end=state.tasks["end"][:count].copy(),
+            end=np.where(ended, state.tasks["end"][:count], -1),
             # Before its start a task's cause is only the edge that was satisfied last.
             cause=np.where(state.tasks["start"][:count] < 0, np.int32(-1), state.tasks["cause"][:count]),
             status=state.tasks["status"][:count].copy(),
@@ -155,7 +163,9 @@ class Simulation:
 
     def _kind(self, resource: int) -> ResourceKind:
         if not 0 <= resource < len(self.graph.resources):
-            raise InputError(f"resource {resource} does not exist", hint=f"there are {len(self.graph.resources)} resources")
+            raise InputError(
+                f"resource {resource} does not exist", hint=f"there are {len(self.graph.resources)} resources"
+            )
         return ResourceKind(int(self.graph.resources.kind[resource]))
 
     def _change(self, resource: int, value: float) -> None:
@@ -187,7 +197,12 @@ class Simulation:
 
 
 def simulate(
-    graph: TaskGraph, *, policy: Policy | PolicyFunction | None = None, period: int = 0, state: Any = None, until: int | None = None
+    graph: TaskGraph,
+    *,
+    policy: Policy | PolicyFunction | None = None,
+    period: int = 0,
+    state: Any = None,
+    until: int | None = None,
 ) -> Trace:
     """Play `graph` and return its trace.
 
@@ -213,20 +228,21 @@ def simulate(
     return run.trace()
 
 
-def _is_general(graph: TaskGraph) -> bool:
-    """Whether the graph needs more than tasks on servers in order of arrival."""
-    resources = graph.resources
-    return bool(
-        has_priorities(graph)
+def is_plain(graph: TaskGraph) -> bool:
+    """Whether every task is on one server, in order of arrival, and nothing else is asked for: engine/plain.py plays that."""
+    return not (
+        (np.diff(graph.demands.offset) != 1).any()
+        or has_priorities(graph)
         or len(graph.crossings.index)
         or len(graph.members.index)
         or len(graph.changes.tick)
         or graph.latency.any()
         or graph.release.any()
-        or resources.backfill.any()
+        or graph.resources.backfill.any()
         or (graph.edges.value & 1).any()
     )
 
 
 def _words(record: Any) -> Any:
+    """Return a policy's state record as the words that kernels hand on."""
     return record.view(np.int64).reshape(-1) if record is not None else np.zeros(1, np.int64)

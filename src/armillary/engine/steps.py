@@ -23,12 +23,11 @@ def end_part(s: Any, task: int) -> None:
 
 
 @njit(inner=True, inline=True)
-def satisfy(s: Any, target: int, source: int, record: bool) -> None:
+def satisfy(s: Any, target: int, source: int) -> None:
     """One thing that `target` waited for has happened."""
     waiting = s.tasks[target]
     waiting["waiting"] -= 1
-    if record:
-        waiting["cause"] = source
+    waiting["cause"] = source
     if waiting["waiting"] == 0 and waiting["status"] == PENDING:
         s.ready[s.clock[at.READY]] = target
         s.clock[at.READY] += 1

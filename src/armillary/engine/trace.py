@@ -72,6 +72,14 @@ class Trace:
     def digest(self) -> str:
         """SHA-256 of the values of start, end, cause, status and rate steps (little endian)."""
         sha = hashlib.sha256()
-        for column in (self.start, self.end, self.cause, self.status, self.rate_steps.tick, self.rate_steps.resource, self.rate_steps.value):
+        for column in (
+            self.start,
+            self.end,
+            self.cause,
+            self.status,
+            self.rate_steps.tick,
+            self.rate_steps.resource,
+            self.rate_steps.value,
+        ):
             sha.update(np.ascontiguousarray(column).astype(column.dtype.newbyteorder("<"), copy=False).tobytes())
         return sha.hexdigest()

@@ -40,15 +40,24 @@ def _check_resources(graph: TaskGraph) -> None:
     is_server, is_pool = resources.kind == ResourceKind.SERVER, resources.kind == ResourceKind.POOL
     is_arbiter = resources.kind == ResourceKind.ARBITER
     rules: list[tuple[npt.NDArray[np.bool_], str]] = [
-        (is_server & (resources.units < 1), "needs at least one unit"),
+        (is_server & ((resources.units < 1) | (resources.units >= 2**31)), "needs at least one unit and fewer than 2**31"),
         (is_pool & (resources.units < 0), "has a negative number of units"),
-        (~(np.isfinite(resources.capacity) & (resources.capacity >= 0)), "has a capacity that is negative or not finite"),
+        (
+            ~(np.isfinite(resources.capacity) & (resources.capacity >= 0)),
+            "has a capacity that is negative or not finite",
+        ),
         (is_arbiter & (resources.capacity <= 0), "needs a capacity above 0"),
-        (is_arbiter & ~(np.isfinite(resources.quantum_bytes) & (resources.quantum_bytes > 0)), "needs quantum_bytes above 0"),
+        (
+            is_arbiter & ~(np.isfinite(resources.quantum_bytes) & (resources.quantum_bytes > 0)),
+            "needs quantum_bytes above 0",
+        ),
         (is_arbiter & (resources.depth < 1), "needs a depth of at least 1"),
         (is_arbiter & (resources.threshold < 1), "needs a threshold of at least 1"),
         (is_arbiter & (resources.age_limit < 0), "has a negative age limit"),
-        (is_arbiter & ~np.all(np.isfinite(resources.class_cost) & (resources.class_cost > 0), axis=1), "needs class costs above 0"),
+        (
+            is_arbiter & ~np.all(np.isfinite(resources.class_cost) & (resources.class_cost > 0), axis=1),
+            "needs class costs above 0",
+        ),
     ]
     for broken, why in rules:
         if broken.any():
@@ -64,7 +73,10 @@ def _check_columns(graph: TaskGraph) -> None:
         (~(np.isfinite(graph.bytes) & (graph.bytes >= 0)), "has bytes that are negative or not finite"),
         (~(graph.rate_cap > 0), "has a rate cap that is not above 0"),
         (graph.weight < 1, "has a weight below 1"),
-        ((graph.traffic_class < 0) | (graph.traffic_class >= graph.resources.class_cost.shape[1]), "has a traffic class without a cost"),
+        (
+            (graph.traffic_class < 0) | (graph.traffic_class >= graph.resources.class_cost.shape[1]),
+            "has a traffic class without a cost",
+        ),
     ]
     for broken, why in rules:
         if broken.any():
@@ -94,15 +106,29 @@ def _check_lists(graph: TaskGraph) -> None:
     demanded, crossed = resources.kind[graph.demands.index], resources.kind[graph.crossings.index]
     _refuse(graph, graph.demands, demanded != ResourceKind.SERVER, "demands a resource that is no server")
     _refuse(graph, graph.demands, graph.demands.value < 1, "demands less than one unit")
-    _refuse(graph, graph.demands, graph.demands.value > resources.units[graph.demands.index], "demands more units than the server has")
+    _refuse(
+        graph,
+        graph.demands,
+        graph.demands.value > resources.units[graph.demands.index],
+        "demands more units than the server has",
+    )
     crossable = (crossed == ResourceKind.LINK) | (crossed == ResourceKind.ARBITER)
     _refuse(graph, graph.crossings, ~crossable, "crosses a resource that is no link or arbiter")
     cost = graph.crossings.value
     _refuse(graph, graph.crossings, ~(np.isfinite(cost) & (cost > 0)), "crosses a link at a cost that is not above 0")
     lengths = np.diff(graph.crossings.offset)
     alone = np.repeat(lengths == 1, lengths)
-    _refuse(graph, graph.crossings, (crossed == ResourceKind.ARBITER) & (~alone | (cost != 1.0)), "crosses an arbiter and something else, or at a cost")
-    for ragged, what in ((graph.demands, "demands a server"), (graph.crossings, "crosses a link"), (graph.members, "joins a lease")):
+    _refuse(
+        graph,
+        graph.crossings,
+        (crossed == ResourceKind.ARBITER) & (~alone | (cost != 1.0)),
+        "crosses an arbiter and something else, or at a cost",
+    )
+    for ragged, what in (
+        (graph.demands, "demands a server"),
+        (graph.crossings, "crosses a link"),
+        (graph.members, "joins a lease"),
+    ):
         _refuse(graph, ragged, _repeated(ragged), f"{what} twice")
 
 
@@ -146,17 +172,26 @@ def _check_joint_leases(graph: TaskGraph) -> None:
     np.add.at(need, inverse, graph.leases.units[graph.members.index])
     over = need > graph.resources.units[key % len(graph.resources)]
     if over.any():
-        task, name = int(key[np.argmax(over)] // len(graph.resources)), graph.resources.names[int(key[np.argmax(over)] % len(graph.resources))]
-        raise InputError(f"{graph.task_name(task)} needs {int(need[np.argmax(over)])} units of pool {name!r} at once, which has fewer")
+        task, name = (
+            int(key[np.argmax(over)] // len(graph.resources)),
+            graph.resources.names[int(key[np.argmax(over)] % len(graph.resources))],
+        )
+        raise InputError(
+            f"{graph.task_name(task)} needs {int(need[np.argmax(over)])} units of pool {name!r} at once, which has fewer"
+        )
 
 
 def _check_changes(graph: TaskGraph) -> None:
     changes, resources = graph.changes, graph.resources
-    for tick, resource, value in zip(changes.tick.tolist(), changes.resource.tolist(), changes.value.tolist(), strict=True):
+    for tick, resource, value in zip(
+        changes.tick.tolist(), changes.resource.tolist(), changes.value.tolist(), strict=True
+    ):
         if not 0 <= resource < len(resources):
             raise InputError(f"a timed change names resource {resource}, which does not exist")
         if not 0 <= tick < MAX_TICKS:
-            raise InputError(f"a timed change of {resources.names[resource]!r} stands at tick {tick}", hint="use 0 to 2**62")
+            raise InputError(
+                f"a timed change of {resources.names[resource]!r} stands at tick {tick}", hint="use 0 to 2**62"
+            )
         check_change(resources.names[resource], ResourceKind(int(resources.kind[resource])), value)
 
 
@@ -180,17 +215,21 @@ def _check_cycles(graph: TaskGraph) -> None:
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
 
-    matrix = csr_array((np.ones(len(graph.edges.index), np.int8), graph.edges.index, graph.edges.offset), shape=(len(graph), len(graph)))
+    matrix = csr_array(
+        (np.ones(len(graph.edges.index), np.int8), graph.edges.index, graph.edges.offset),
+        shape=(len(graph), len(graph)),
+    )
     count, component = connected_components(matrix, directed=True, connection="strong")
     if count == len(graph):
         source = np.repeat(np.arange(len(graph)), np.diff(graph.edges.offset))
         own = source == graph.edges.index
         if not own.any():
             return
-        raise InputError(f"{graph.task_name(int(source[np.argmax(own)]))} waits for itself", hint="remove one of its edges")
+        raise InputError(
+            f"{graph.task_name(int(source[np.argmax(own)]))} waits for itself", hint="remove one of its edges"
+        )
     crowded = int(np.argmax(np.bincount(component)))
     names = [graph.task_name(int(task)) for task in np.flatnonzero(component == crowded)[:3]]
-    raise InputError(f"these tasks wait for one another: {', '.join(names)}", hint="remove one of the edges between them")
-
-
-
+    raise InputError(
+        f"these tasks wait for one another: {', '.join(names)}", hint="remove one of the edges between them"
+    )
