@@ -16,7 +16,7 @@ from armillary.errors import InputError
 from bench import history
 from bench.benchmark import Figure
 from bench.registry import benchmarks
-from bench.table import table
+from bench.table import shown, shown_target, table
 
 
 def measured(prefix: str) -> list[Figure]:
@@ -67,8 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(table(figures))
     for figure in figures:
         if figure.fails:
-            target = figure.benchmark.target
-            print(f"missed: {figure.benchmark.id}: ratio {figure.ratio:.3g}, at least {target.bound:g} is asked for")
+            print(
+                f"missed: {figure.benchmark.id}: ratio {shown(figure.ratio)}, {shown_target(figure.benchmark.target)}"
+            )
     return int(any(figure.fails for figure in figures))
 
 

@@ -41,15 +41,15 @@ class Benchmark:
         unit: of value and peer value.
         measure: prepares, checks that ours and the peer's results are equal, and times both.
         bounded_by: one line on what limits the figure.
-        target: what it should reach.
         peer: what the peer is; None if there is none.
+        target: what it should reach; None: reported only.
     """
 
     id: str
     unit: str
     measure: Callable[[], Measured]
     bounded_by: str
-    target: Target
+    target: Target | None
     peer: str | None = None
 
 
@@ -68,15 +68,18 @@ class Figure:
 
     @property
     def ok(self) -> bool | None:
-        """Whether the target is met; None where its ratio could not be taken."""
+        """Whether the target is met; None without one, and where its ratio could not be taken."""
         target = self.benchmark.target
+        if target is None:
+            return None
         against = self.ratio if target.of == "ratio" else self.measured.value
         return None if against is None else target.holds(against)
 
     @property
     def fails(self) -> bool:
         """Whether a gate is missed: targets on ratios are gates."""
-        return self.benchmark.target.of == "ratio" and self.ok is False
+        target = self.benchmark.target
+        return target is not None and target.of == "ratio" and self.ok is False
 
     def row(self) -> dict[str, Any]:
         """Return the figure as a JSON object."""
@@ -88,6 +91,6 @@ class Figure:
             "peer": self.benchmark.peer,
             "peer_value": self.measured.peer_value,
             "ratio": self.ratio,
-            "floor": {"of": target.of, "at_most" if target.at_most else "at_least": target.bound},
+            "floor": target and {"of": target.of, "at_most" if target.at_most else "at_least": target.bound},
             "ok": self.ok,
         }

@@ -119,7 +119,7 @@ BENCHMARKS = (
         "task/s",
         whole,
         "laying out columns as records and copying the trace, in NumPy",
-        Target("ratio", 30),
+        None,
         "SimPy, one process a server with a Store",
     ),
     Benchmark(

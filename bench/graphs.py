@@ -32,9 +32,9 @@ def below(bound: int, seed: int, count: int) -> IntArray:
 
 
 def random_edges(builder: GraphBuilder, tasks: range, window: int, seed: int) -> None:
-    """Let each task wait for 0 to 3 of the `window` tasks before it: 1.5 edges a task, less those drawn twice."""
+    """Let each task wait for one or two of the `window` tasks before it: 1.5 edges a task, less those drawn twice."""
     count = len(tasks)
-    target = np.repeat(np.arange(count), below(4, seed, count))
+    target = np.repeat(np.arange(count), 1 + below(2, seed, count))
     source = target - 1 - below(window, seed + 1, len(target))
     pairs = np.unique(np.stack([source, target], axis=1)[source >= 0], axis=0)
     builder.edge(pairs[:, 0], pairs[:, 1])
@@ -54,8 +54,8 @@ def mixed_dag(tasks: int = 100_000, servers: int = 8, links: int = 4, *, window:
     """Of ten tasks five hold two servers at once, two hold one, three move bytes over a shared link; with energies."""
     builder = GraphBuilder()
     server = np.array([builder.server(f"server {at}") for at in range(servers)])
-    # Links carry 0.3 of the tasks, 0.5 ms each when alone: at this capacity they are about as busy as the servers.
-    link = np.array([builder.link(f"link {at}", capacity=0.4 * servers / links * 1e9) for at in range(links)])
+    # At this capacity links are busy for 0.7 of the time: a transfer shares its link with two others on average.
+    link = np.array([builder.link(f"link {at}", capacity=0.16 * servers / links * 1e9) for at in range(links)])
     part = below(10, 4, tasks)
     size = 1 + below(MILLISECOND, 1, tasks)
     moves = part >= 7

@@ -24,7 +24,9 @@ def shown(value: float | None) -> str:
     return f"{value:.3g}"
 
 
-def shown_target(target: Target) -> str:
+def shown_target(target: Target | None) -> str:
+    if target is None:
+        return "-"
     word = GATE if target.of == "ratio" else REPORTED
     return f"{word} {'<=' if target.at_most else '>='} {shown(target.bound)}{'x' if target.of == 'ratio' else ''}"
 

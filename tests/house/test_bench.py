@@ -36,7 +36,7 @@ ASKED = {
 }
 
 
-def figure(value: float, peer_value: float | None, target: Target) -> Figure:
+def figure(value: float, peer_value: float | None, target: Target | None) -> Figure:
     benchmark = Benchmark("room.name", "task/s", lambda: Measured(value), "memory", target, "a peer")
     return Figure(benchmark, Measured(value, peer_value))
 
@@ -61,9 +61,10 @@ def test_a_prefix_chooses_and_an_unknown_one_is_refused(capsys: pytest.CaptureFi
         (Target("ratio", 4), None, None, False),  # no peer is installed: nothing to gate
         (Target("value", 40), 10.0, False, False),  # absolute figures are reported, they do not gate
         (Target("value", 40, at_most=True), None, True, False),
+        (None, 10.0, None, False),
     ],
 )
-def test_only_ratios_gate(target: Target, peer_value: float | None, ok: bool | None, fails: bool) -> None:
+def test_only_ratios_gate(target: Target | None, peer_value: float | None, ok: bool | None, fails: bool) -> None:
     one = figure(30.0, peer_value, target)
     assert (one.ok, one.fails) == (ok, fails)
 
