@@ -165,6 +165,26 @@ def _table_to_state(typing_context: Any, table: Any) -> Any:
     return STATE(table), generate
 
 
+@intrinsic
+def _prefetch(typing_context: Any, column: Any, index: Any) -> Any:
+    def generate(context: Any, builder: Any, call: Any, arguments: Any) -> Any:
+        pointer = _address(context, builder, call.args[0], *arguments)
+        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, *[ir.IntType(32)] * 3])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(function, [pointer, *[ir.Constant(ir.IntType(32), word) for word in (1, 3, 1)]])
+        return context.get_dummy_value()
+
+    return types.void(column, types.int64), generate
+
+
+def _ignored(column: Any, index: Any) -> None:
+    pass
+
+
+prefetch: Any = _prefetch if JIT else _ignored
+"""Ask for the cache line of `column[index]`, to be written soon."""
+
+
 def _unchanged(state: State) -> State:
     return state
 

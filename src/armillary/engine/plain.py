@@ -10,6 +10,7 @@ from typing import Any
 
 from armillary.engine import records as at
 from armillary.engine._jit import njit, wide
+from armillary.engine._state_type import prefetch
 from armillary.engine.heap import is_due, push, sort_ids, take
 from armillary.engine.queues import mark_dirty
 
@@ -32,45 +33,48 @@ def complete_plain(s: Any, now: int) -> None:
 def finish_plain(s: Any, now: int, record: bool) -> None:
     """End the collected tasks: give back units, satisfy edges."""
     clock, tasks = s.clock, s.tasks
-    ready = 0
-    for place in range(clock[at.ENDED]):
+    this_round, ended, ready = clock[at.ROUND], clock[at.ENDED], clock[at.READY]
+    for place in range(ended):
         task = wide(s.ended[place])
-        ended, entry = tasks[task], s.entries[task]
+        ending, entry = tasks[task], s.entries[task]
         resource = s.resources[entry["resource"]]
-        ended["status"] = DONE
+        ending["status"] = DONE
         resource["used"] -= entry["units"]
         if record:
-            ended["end"] = now
-            resource["last_release"], resource["release_round"] = task, clock[at.ROUND]
+            ending["end"] = now
+            resource["last_release"], resource["release_round"] = task, this_round
         mark_dirty(clock, s.dirty, resource, wide(entry["resource"]))
-        for index in range(ended["edge"], tasks[task + 1]["edge"]):
+        for index in range(ending["edge"], tasks[task + 1]["edge"]):
             target = s.targets[index]
             waiting = tasks[target]
-            waiting["waiting"] -= 1
+            left = waiting["waiting"] - 1
+            waiting["waiting"] = left
             if record:
                 waiting["cause"] = task
-            if waiting["waiting"] == 0:
+            if left == 0:
                 s.ready[ready] = target
                 ready += 1
-    clock[at.READY] += ready
-    clock[at.LEFT] -= clock[at.ENDED]
+    clock[at.READY] = ready
+    clock[at.LEFT] -= ended
 
 
 @njit(inner=True, inline=True)
 def dispatch_plain(s: Any, now: int, record: bool) -> None:
     """Start what finds its server's queue empty and room; then the heads of the queues of servers that have room again."""
-    clock, entries, resources = s.clock, s.entries, s.resources
-    if clock[at.READY] > 1:
-        sort_ids(s.ready, clock[at.READY])
-    for place in range(clock[at.READY]):
+    clock, tasks, entries, resources = s.clock, s.tasks, s.entries, s.resources
+    this_round, ready = clock[at.ROUND], clock[at.READY]
+    if ready > 1:
+        sort_ids(s.ready, ready)
+    for place in range(ready):
         task = wide(s.ready[place])
-        s.tasks[task]["end"] = clock[at.ROUND]
+        tasks[task]["end"] = this_round
         entry = entries[task]
+        units = entry["units"]
         resource = resources[entry["resource"]]
-        if resource["head"] < 0 and resource["used"] + entry["units"] <= resource["units"]:
-            start_plain(s, task, resource, now, record)
+        if resource["head"] < 0 and resource["used"] + units <= resource["units"]:
+            start_plain(s, task, resource, units, now, this_round, record)
             continue
-        s.tasks[task]["status"] = QUEUED
+        tasks[task]["status"] = QUEUED
         s.waits[task], entry["next"] = 1, -1
         resource["queued"] += 1
         if resource["head"] < 0:
@@ -86,31 +90,34 @@ def dispatch_plain(s: Any, now: int, record: bool) -> None:
         while resource["head"] >= 0 and resource["used"] < resource["units"]:
             task = wide(resource["head"])
             entry = entries[task]
-            if resource["used"] + entry["units"] > resource["units"]:
+            units, behind = entry["units"], wide(entry["next"])
+            if resource["used"] + units > resource["units"]:
                 break
+            # The next in line starts when this server is free again: its records are old and far away by then.
+            prefetch(tasks, behind)
+            prefetch(entries, behind)
             s.waits[task] = 0
-            resource["head"] = entry["next"]
+            resource["head"] = behind
             resource["queued"] -= 1
-            if record and s.tasks[task]["end"] != clock[at.ROUND]:
-                if resource["release_round"] == clock[at.ROUND]:
-                    s.tasks[task]["cause"] = resource["last_release"]
+            if record and tasks[task]["end"] != this_round:
+                if resource["release_round"] == this_round:
+                    tasks[task]["cause"] = resource["last_release"]
                 else:
-                    s.tasks[task]["cause"] = (
-                        resource["last_start"] if resource["start_round"] == clock[at.ROUND] else -1
-                    )
-            start_plain(s, task, resource, now, record)
+                    tasks[task]["cause"] = resource["last_start"] if resource["start_round"] == this_round else -1
+            start_plain(s, task, resource, units, now, this_round, record)
     clock[at.DIRTY] = 0
 
 
 @njit(inner=True, inline=True)
-def start_plain(s: Any, task: int, resource: Any, now: int, record: bool) -> None:
+def start_plain(s: Any, task: int, resource: Any, units: int, now: int, this_round: int, record: bool) -> None:
     """Start `task` on its server (one record) and schedule its end."""
     starting = s.tasks[task]
+    prefetch(s.targets, wide(starting["edge"]))
     starting["status"] = RUNNING
-    resource["used"] += s.entries[task]["units"]
+    resource["used"] += units
     if record:
         starting["start"] = now
-        resource["last_start"], resource["start_round"] = task, s.clock[at.ROUND]
+        resource["last_start"], resource["start_round"] = task, this_round
     end = now + starting["duration"]
     push(s, end, 4 * task + at.WORK_PART)
     if end > MAX_TICKS:
