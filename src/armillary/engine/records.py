@@ -91,7 +91,8 @@ FIELDS: dict[str, Any] = {
     "arbiters": ARBITER, "traffic": TRAFFIC, "quanta": QUANTUM, "ticks": np.int64, "keys": np.int64, "arrivals": EVENT,
     "changes": CHANGE, "steps": CHANGE, "ready": np.int32, "dirty": np.int32, "ended": np.int32, "started": np.int32,
     "touched": np.int32, "returned": np.int32, "trains": np.int32, "waiting": np.int32, "some_links": np.int32,
-    "some_flows": np.int32, "thetas": np.float64, "spans": np.float64, "seen": OBSERVATION, "policy_state": np.int64, "command": COMMAND,
+    "some_flows": np.int32, "thetas": np.float64, "spans": np.float64, "seen": OBSERVATION, "policy_state": np.int64,
+    "command": COMMAND,
 }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ class Simulation:
 
     Args:
         graph: what to play.
-        policy: called as policy(seen, state, command) whenever the tick is a multiple of `period`; a `Policy` runs compiled.
+        policy: called as policy(seen, state, command) at multiples of `period`; a `Policy` runs compiled.
         period: ticks between two calls of the policy.
         state: the policy's state, an array of one record (`Policy.new_state`); read and written by every call.
 
@@ -229,7 +229,7 @@ def simulate(
 
 
 def is_plain(graph: TaskGraph) -> bool:
-    """Whether every task is on one server, in order of arrival, and nothing else is asked for: engine/plain.py plays that."""
+    """Whether every task is on one server, in order of arrival, and nothing else is asked for (engine/plain.py)."""
     return not (
         (np.diff(graph.demands.offset) != 1).any()
         or has_priorities(graph)
