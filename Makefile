@@ -31,6 +31,7 @@ test: .make/test .make/browser
 	@$(MAKE) --no-print-directory lint type suite
 
 suite:
+	@$(PY) -m tests.warm
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal -q
 
 lint:
