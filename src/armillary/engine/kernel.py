@@ -12,7 +12,7 @@ from typing import Any
 
 from armillary.engine import records as at
 from armillary.engine._jit import JIT, njit, wide
-from armillary.engine._policy_type import address
+from armillary.engine._policy_type import address, call_policy
 from armillary.engine.arbiters import catch_up_all, end_quantum, settle_arbiter, take_trains
 from armillary.engine.changes import apply_commands, link_running, set_value, unlink_running
 from armillary.engine.events import is_valid, sweep
@@ -31,7 +31,7 @@ NO_POLICY, COMPILED_POLICY, PYTHON_POLICY = range(3)
 
 
 @njit(inner=True, inline=True)
-def play(s: Any, until: int, policy: Any, policy_kind: int, general: Any, record: bool) -> int:
+def play(s: Any, until: int, policy: int, policy_kind: int, general: Any, record: bool) -> int:
     """Play all rounds up to and including tick `until`; return why it stopped."""
     clock = s.clock
     resume = clock[at.RESUME] != 0
@@ -83,7 +83,9 @@ def play(s: Any, until: int, policy: Any, policy_kind: int, general: Any, record
                         clock[at.RESUME] = 1
                         return POLICY
                     if JIT:
-                        policy(address(s.seen), s.seen.shape[0], address(s.policy_state), address(s.command))
+                        call_policy(
+                            policy, address(s.seen), s.seen.shape[0], address(s.policy_state), address(s.command)
+                        )
                     apply_commands(s, now)
         resume = False
         if general is None:
