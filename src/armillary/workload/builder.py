@@ -183,6 +183,13 @@ class Feature:
         """Permute the dimensions: dimension i of the result is `axes[i]` of this map."""
         return self._emit(name, OpKind.TRANSPOSE, (self.tensor,), tuple(self.shape[axis] for axis in axes))
 
+    def steps_first(self, name: str) -> Feature:
+        """(batch, steps, features) -> (steps, batch, features), for recurrent layers; free where one is 1."""
+        batch, steps, features = self.shape
+        if batch == 1 or steps == 1:
+            return self.view(name, (steps, batch, features))
+        return self.transpose(name, (1, 0, 2))
+
     def slice(self, name: str, shape: tuple[int, ...]) -> Feature:
         """Cut out a block of `shape`."""
         return self._emit(name, OpKind.SLICE, (self.tensor,), shape)
