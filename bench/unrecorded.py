@@ -27,3 +27,4 @@ def advance_unrecorded(table: Any, until: int, policy: Any, policy_kind: int) ->
 def play_plain(run: Simulation) -> None:
     reason = advance_unrecorded(table_of(run._state), NEVER, no_policy, 0)
     assert reason == Reason.IDLE
+    assert run._state.tasks["start"][0] == -1, "the kernel records start although it was told not to"

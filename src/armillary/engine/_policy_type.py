@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-call, untyped-decorator, override"
 """How a kernel calls a policy: its numba type, the address of a record array, and the policy that does nothing.
 
 In:  record arrays. Out: `POLICY`, `POLICY_SIGNATURE`, `address`, `no_policy()`.
@@ -19,13 +20,17 @@ POLICY = types.FunctionType(POLICY_SIGNATURE)
 
 
 @intrinsic
-def address(typing_context: Any, column: Any) -> Any:
-    """Return the address of the first element of a column of the state, for kernels only."""
+def _address(typing_context: Any, column: Any) -> Any:
+    """Return the address of the first element of an array or a column of the state, for kernels only."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return cgutils.create_struct_proxy(signature.args[0])(context, builder, value=arguments[0]).data
+        data = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=arguments[0]).data
+        return builder.bitcast(data, cgutils.voidptr_t)
 
     return types.voidptr(column), generate
+
+
+address: Any = _address
 
 
 @njit(POLICY_SIGNATURE)

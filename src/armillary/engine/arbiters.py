@@ -1,8 +1,8 @@
 """Arbiters in the kernel: trains of bytes served quantum by quantum (docs/engine.md, section 7).
 
 In:  trains that arrive, leave or are cancelled. Out: ends of trains.
-While only one class has backlog the future of an arbiter is known up to the end of its next train: no event is scheduled before that,
-and `catch_up` plays the quanta in between in a bare loop when somebody looks. Otherwise every quantum is an event.
+While only one class has backlog an arbiter's future is known up to the end of its next train: no event is scheduled
+before that, and `catch_up` plays the quanta in between in a bare loop when somebody looks. Otherwise each is an event.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def catch_up_all(s: Any, now: int) -> None:
 
 @njit(inner=True)
 def catch_up(s: Any, index: int, now: int) -> None:
-    """Play the quanta that nobody has looked at; one that ends now belongs to phase 1 of the first round of this tick."""
+    """Play the quanta nobody has looked at; one that ends now belongs to phase 1 of the first round of this tick."""
     arbiter = s.arbiters[index]
     if s.clock[at.TICK_ROUNDS] > 1:
         play_until(s, index, now + 1)

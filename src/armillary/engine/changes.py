@@ -181,7 +181,7 @@ def cancel_one(s: Any, task: int, now: int) -> bool:
     """Cancel one task and give back what it holds; False if it is over already."""
     going = s.tasks[task]
     before = going["status"]
-    if before == DONE or before == CANCELLED:
+    if before >= DONE:
         return False
     going["status"] = CANCELLED
     s.clock[at.LEFT] -= 1

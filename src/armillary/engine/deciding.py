@@ -13,9 +13,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from armillary.engine import _policy_type
 from armillary.engine._jit import JIT, njit
-from armillary.engine._policy_type import POLICY, POLICY_SIGNATURE, no_policy
+from armillary.engine._policy_type import POLICY, POLICY_SIGNATURE, address, no_policy
 from armillary.engine.calendar import Calendar
 from armillary.engine.policy import Policy
 from armillary.engine.timers import stop
@@ -25,7 +24,6 @@ RecordArray = npt.NDArray[np.void]
 LEAVE: Final = -1
 """What every field of a command holds before the policy runs: leave that value as it is."""
 _POLICY: Final = int(Reason.POLICY)
-address: Any = _policy_type.address
 
 
 class Decider(NamedTuple):

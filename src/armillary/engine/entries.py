@@ -1,6 +1,7 @@
 """The compiled entry point for any graph: an explicit signature, so that importing this module compiles or loads it.
 
-In:  the table of a `State` (engine/_state_type.py). Out: `advance_general` (reason codes). Import inside functions only.
+In:  the table of a `State` (engine/_state_type.py). Out: `advance_general` (reason codes).
+Import inside functions only.
 """
 
 from __future__ import annotations

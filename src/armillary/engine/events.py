@@ -1,7 +1,7 @@
 """Which pending events still count, and the clean-up of those that do not.
 
 In:  `State` with its event heap. Out: a heap without stale or repeated events, whenever it is half full.
-An owner that reschedules pushes a new event and leaves the old one; an event counts if it is what its owner has scheduled.
+An owner that reschedules pushes a new event and leaves the old one: an event counts if its owner has scheduled it so.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def is_valid(s: Any, tick: int, key: int) -> bool:
 def sweep(s: Any) -> None:
     """Drop stale and repeated events once the heap is half full.
 
-    The array holds twice what can count at any time, and what one round can push fits in the other half (records.lay_out).
+    The array holds twice what can count at any time; what one round can push fits in the other half (records.lay_out).
     """
     if s.clock[at.HEAP] <= s.ticks.shape[0] // 2:
         return

@@ -1,8 +1,9 @@
 """The loop of the engine: rounds of ticks over the records of `engine/records.py`.
 
-In:  `State`, a tick to stop at, a policy. Out: a reason code; the state holds all results. The rules are docs/engine.md, section by section.
-One loop serves two entries: with `general` None, phases 1 and 6 are those of plain.py and the rest is left out (numba drops branches
-on `is None` before it looks into them); otherwise any graph is played. Bytes are in links.py and arbiters.py, rates and cancelling in changes.py.
+In:  `State`, a tick to stop at, a policy. Out: a reason code; the state holds all results. The rules: docs/engine.md.
+One loop serves two entries: with `general` None, phases 1 and 6 are those of plain.py and the rest is left out (numba
+drops branches on `is None` before it looks into them); otherwise any graph is played. Bytes are in links.py and
+arbiters.py, rates and cancelling in changes.py.
 """
 
 from __future__ import annotations
@@ -107,7 +108,10 @@ def stop(s: Any, now: int, until: int, general: Any) -> int:
         catch_up_all(s, clock[at.NOW])
     if now == at.NEVER:
         return IDLE if clock[at.LEFT] == 0 else DEADLOCK
-    return TIME if now > until else OVERFLOW
+    if now > until:
+        return TIME
+    clock[at.FAILED] = -1  # a tick of the policy: ends beyond the range are noted when they are set
+    return OVERFLOW
 
 
 @njit(inner=True)
@@ -244,8 +248,9 @@ def arrive(s: Any, now: int) -> None:
 def dispatch(s: Any, now: int) -> None:
     """Start every task that heads all its queues and finds room.
 
-    Without backfill the outcome does not depend on the order of visits (docs/engine.md, section 4), so only resources that
-    changed are looked at. A task that finds its queues empty starts without queueing, except where priorities must be compared first.
+    Without backfill the outcome does not depend on the order of visits (docs/engine.md, section 4), so only resources
+    that changed are looked at. A task that finds its queues empty starts without queueing, except where priorities
+    must be compared first.
     """
     clock, tasks, entries, resources = s.clock, s.tasks, s.entries, s.resources
     by_priority = clock[at.MODE] == at.QUEUE_PRIORITY
@@ -313,7 +318,7 @@ def needed(s: Any, task: int, pool: int) -> int:
 
 @njit(inner=True)
 def queue_up(s: Any, task: int, by_priority: bool) -> bool:
-    """Let a ready task wait at each of its resources, whose queues are looked at again; False if there is nothing to queue at."""
+    """Let a ready task wait at each of its resources, which are looked at again; False if it need not queue."""
     queues = False
     for index in range(s.tasks[task]["entry"], s.tasks[task + 1]["entry"]):
         entry = s.entries[index]
@@ -337,10 +342,7 @@ def heads_and_fits(s: Any, task: int, by_priority: bool) -> bool:
         units = entry["units"]
         if units == 0:
             units = needed(s, task, wide(entry["resource"]))
-        if (
-            resource["used"] + units > resource["units"]
-            or first_waiting(s, resource, by_priority) != index
-        ):
+        if resource["used"] + units > resource["units"] or first_waiting(s, resource, by_priority) != index:
             return False
     return True
 
@@ -383,7 +385,7 @@ def start(s: Any, task: int, now: int) -> None:
 
 @njit(inner=True)
 def cause_of_start(s: Any, task: int) -> int:
-    """Return the task whose release, or else whose start, let `task` start after it had waited (docs/engine.md, section 4)."""
+    """Return the task whose release, or else whose start, let `task` start after a wait (docs/engine.md, section 4)."""
     this_round = s.clock[at.ROUND]
     released, began = -1, -1
     for index in range(s.tasks[task]["entry"], s.tasks[task + 1]["entry"]):

@@ -1,7 +1,7 @@
 """Queues of ready tasks at resources: FIFO lists, or skew heaps where priorities differ.
 
 In:  ENTRY records (one a task and resource) and the RESOURCE they queue at. Out: the first entry that still waits.
-Both orders are (priority, ready round, id). Entries that no longer wait (`waits` 0) are passed over when they come first.
+Both orders are (priority, ready round, id). Entries that no longer wait (`waits` 0) are passed over.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from armillary.npu.queues import DRAM, HOST_LINK
 from armillary.timeline import Result
-from armillary.units import format_quantity
+from armillary.units import format_bytes, format_quantity
 from armillary.workload import ActivityProfile, ServiceTime
 
 
@@ -95,10 +95,9 @@ class NpuResult(Result):
             ("latency", format_quantity(self.latency_s, "s")),
             ("throughput", f"{self.throughput_per_s:.4g} items/s"),
             ("work", f"{format_quantity(self.macs, 'MAC')}, array {self.mac_utilisation:.1%} used"),
-            ("weights", f"{_mib(self.parameter_bytes)}, of which {_mib(self.cached_parameter_bytes)} stay on the chip"),
-            ("host link", _mib(self.host_link_bytes)),
-            ("DRAM", _mib(self.dram_bytes)),
-            ("scratchpad peak", _mib(self.scratchpad_peak_bytes)),
+            ("weights", f"{format_bytes(self.parameter_bytes)}, {self._cached_text()}"),
+            ("moved", ", ".join(f"{format_bytes(moved)} over {link}" for link, moved in self._moved()) or "nothing"),
+            ("scratchpad peak", format_bytes(self.scratchpad_peak_bytes)),
             (
                 "energy",
                 f"{format_quantity(self.energy_j, 'J')} ({format_quantity(self.average_power_w, 'W')} on average)",
@@ -134,15 +133,22 @@ class NpuResult(Result):
             link_share=self._share_of(HOST_LINK),
         )
 
+    def _cached_text(self) -> str:
+        if self.cached_parameter_bytes == self.parameter_bytes:
+            return "all of them stay on the chip"
+        return f"{format_bytes(self.cached_parameter_bytes)} of them stay on the chip"
+
+    def _moved(self) -> list[tuple[str, int]]:
+        """Return (link, bytes) of the links that the chip has."""
+        moved = {HOST_LINK: self.host_link_bytes, DRAM: self.dram_bytes}
+        names = {HOST_LINK: "the host link", DRAM: "DRAM"}
+        return [(names[link], size) for link, size in moved.items() if link in self.timeline.resources.names]
+
     def _share_of(self, link: str) -> float:
         """Return the share of the latency in which `link` moved bytes (0 where the chip has none)."""
         if link not in self.timeline.resources.names:
             return 0.0
         return self.timeline.union_s(self.timeline.on(link)) / self.latency_s
-
-
-def _mib(size: int) -> str:
-    return f"{size / 2**20:.3g} MiB"
 
 
 def _fallback_text(fallbacks: tuple[Fallback, ...]) -> str:

@@ -1,6 +1,6 @@
 """Published and measured figures that results are compared with.
 
-In:  `references/SYSTEM.yaml`. Out: frozen `Reference` records with their source.
+In:  `references/SYSTEM.yaml`. Out: frozen `Reference` records with their source; `scorecard.scorecard` runs them.
 """
 
 from __future__ import annotations
