@@ -37,4 +37,4 @@ class Card:
         """The size that the reference counts are for, in words."""
         if self.reference_resolution is not None:
             return f"{self.reference_resolution} px"
-        return "" if self.sequence is None else f"{self.sequence} tokens"
+        return "" if self.sequence is None else f"sequence {self.sequence}"
