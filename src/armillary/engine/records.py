@@ -28,7 +28,7 @@ TASK = _layout(
     duration="i8", start="i8", end="i8", cause="i4", waiting="i4", entry="i4", edge="i4", flow="i4",
     parts="u1", status="u1", simple="u1", swept="u1",
 )  # fmt: skip
-# What only rates, latencies, leases and bytes need. `speed` is work per tick, `server` (-1: none) the one that governs it.
+# What only rates, latencies, leases and bytes need. `speed` is work per tick, `server` governs it (-1: none).
 WORK = _layout(
     latency="i8", end="i8", since="i8", left="f8", speed="f8", sensitivity="f8",
     server="i4", before="i4", behind="i4", member="i4",
@@ -89,13 +89,14 @@ QUEUE_FIFO, QUEUE_PRIORITY, QUEUE_ORDERED = 0, 1, 2
 # Every array of a run, in the order of `State`.
 FIELDS: dict[str, Any] = {
     "clock": np.int64, "tick_s": np.float64, "tasks": TASK, "work": WORK, "order": KEY, "entries": ENTRY,
-    "rights": np.int32, "waits": np.uint8, "targets": np.int32, "flags": np.uint8, "resources": RESOURCE, "memberships": np.int32,
-    "leases": LEASE, "members": np.int32, "flows": FLOW, "train": TRAIN, "crosses": CROSS, "links": LINK,
-    "sharing": SHARE, "arbiters": ARBITER, "traffic": TRAFFIC, "quanta": QUANTUM, "ticks": np.int64, "keys": np.int64, "arrivals": EVENT,
-    "changes": CHANGE, "steps": CHANGE, "ready": np.int32, "dirty": np.int32, "ended": np.int32, "started": np.int32,
+    "rights": np.int32, "waits": np.uint8, "targets": np.int32, "flags": np.uint8, "resources": RESOURCE,
+    "memberships": np.int32, "leases": LEASE, "members": np.int32, "flows": FLOW, "train": TRAIN,
+    "crosses": CROSS, "links": LINK, "sharing": SHARE, "arbiters": ARBITER, "traffic": TRAFFIC,
+    "quanta": QUANTUM, "ticks": np.int64, "keys": np.int64, "arrivals": EVENT, "changes": CHANGE,
+    "steps": CHANGE, "ready": np.int32, "dirty": np.int32, "ended": np.int32, "started": np.int32,
     "touched": np.int32, "returned": np.int32, "trains": np.int32, "waiting": np.int32, "some_links": np.int32,
-    "some_flows": np.int32, "thetas": np.float64, "spans": np.float64, "seen": OBSERVATION, "policy_state": np.int64,
-    "command": COMMAND,
+    "some_flows": np.int32, "thetas": np.float64, "spans": np.float64, "seen": OBSERVATION,
+    "policy_state": np.int64, "command": COMMAND,
 }  # fmt: skip
 
 
