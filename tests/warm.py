@@ -8,15 +8,23 @@ from __future__ import annotations
 import sys
 
 from armillary.engine import GraphBuilder
-from armillary.engine.simulate import simulate
+from armillary.engine.simulate import Simulation
+
+
+def warm() -> None:
+    """Play a graph for each entry of the kernel: the plain and the general one, and what a caller does at a stop."""
+    for priority in (0, 1):
+        builder = GraphBuilder()
+        server = builder.server("server")
+        builder.demand(builder.tasks(2, priority=[0, priority]), server)
+        run = Simulation(builder.build())
+        run.advance()
+        run.cancel(0)
 
 
 def main() -> int:
-    """Play a graph for each entry of the kernel: the plain and the general one."""
-    for priority in (0, 1):
-        builder = GraphBuilder()
-        builder.tasks(2, priority=[0, priority])
-        simulate(builder.build())
+    """Warm the cache."""
+    warm()
     return 0
 
 
