@@ -59,7 +59,7 @@ def test_kernel_equals_reference_without_compilation() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.engine.cases", "0", "60"],
         cwd=REPOSITORY,
-        env={**os.environ, "ARMILLARY_JIT": "0", "NUMBA_DISABLE_JIT": "1"},
+        env={**os.environ, "ARMILLARY_JIT": "0"},
         capture_output=True,
         text=True,
         check=False,

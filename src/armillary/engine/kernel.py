@@ -108,7 +108,10 @@ def stop(s: Any, now: int, until: int, general: Any) -> int:
         catch_up_all(s, clock[at.NOW])
     if now == at.NEVER:
         return IDLE if clock[at.LEFT] == 0 else DEADLOCK
-    return TIME if now > until else OVERFLOW
+    if now > until:
+        return TIME
+    clock[at.FAILED] = -1  # a tick of the policy: ends beyond the range are noted when they are set
+    return OVERFLOW
 
 
 @njit(inner=True)

@@ -18,8 +18,9 @@ from armillary.engine.graph import GraphBuilder, ResourceKind, TaskGraph
 from armillary.engine.policy import Policy, PolicyFunction
 from armillary.engine.records import CHANGE, NEVER, has_priorities, lay_out
 from armillary.engine.trace import RateSteps, Reason, Status, Trace
-from armillary.engine.validate import check_change
+from armillary.engine.validate import check_settable
 from armillary.errors import ArmillaryError, InfeasibleError, InputError
+from armillary.units import MAX_TICKS
 
 NO_POLICY, COMPILED_POLICY, PYTHON_POLICY = range(3)
 
@@ -42,6 +43,8 @@ class Simulation:
     ) -> None:
         if (policy is None) != (period <= 0):
             raise InputError("a policy needs a period of at least one tick, and a period needs a policy")
+        if period > MAX_TICKS:
+            raise InputError(f"a period of {period} ticks is out of range", hint="use 1 to 2**62")
         self.graph = graph
         self._policy = policy
         self._policy_state = policy.new_state() if state is None and isinstance(policy, Policy) else state
@@ -60,7 +63,13 @@ class Simulation:
         return int(self._state.clock[at.NOW])
 
     def advance(self, until: int | None = None) -> Reason:
-        """Play every round of every tick up to and including `until` (without it: until nothing is due)."""
+        """Play every round of every tick up to and including `until` (without it: until nothing is due).
+
+        OVERFLOW is final: every later call returns it too.
+        """
+        if self._state.clock[at.FAILED] != 0:
+            self._reason = Reason.OVERFLOW
+            return self._reason
         from armillary.engine._jit import JIT
         from armillary.engine._policy_type import no_policy
         from armillary.engine._state_type import table_of
@@ -75,8 +84,9 @@ class Simulation:
             from armillary.engine.entries import advance_general as play
         else:
             from armillary.engine.entries_plain import advance_plain as play
+        last = NEVER if until is None else min(until, NEVER)
         while True:
-            self._reason = Reason(play(table_of(self._state), NEVER if until is None else until, function, kind))
+            self._reason = Reason(play(table_of(self._state), last, function, kind))
             if self._reason == Reason.CAPACITY:
                 self._grow_steps()
             elif self._reason == Reason.POLICY:
@@ -90,11 +100,7 @@ class Simulation:
         Raises:
             InputError: not a server, or a factor that is not above 0.
         """
-        if self._kind(resource) != ResourceKind.SERVER:
-            raise InputError(
-                f"{self.graph.resources.names[resource]!r} has no rate to set",
-                hint="use set_capacity for links and arbiters",
-            )
+        check_settable(self.graph.resources, resource, factor, rate=True)
         self._change(resource, factor)
 
     def set_capacity(self, resource: int, per_second: float) -> None:
@@ -103,10 +109,7 @@ class Simulation:
         Raises:
             InputError: neither a link nor an arbiter, or a capacity that it cannot take.
         """
-        if self._kind(resource) not in (ResourceKind.LINK, ResourceKind.ARBITER):
-            raise InputError(
-                f"{self.graph.resources.names[resource]!r} has no capacity to set", hint="use set_rate for servers"
-            )
+        check_settable(self.graph.resources, resource, per_second, rate=False)
         self._change(resource, per_second)
 
     def cancel(self, task: int) -> None:
@@ -155,24 +158,22 @@ class Simulation:
 
     def blocked(self) -> list[str]:
         """Name each task that has not ended and what it waits for."""
-        return blocked_tasks(self.graph, self._state)
+        return blocked_tasks(self.graph, self._state.tasks["status"][:-1], self._queues_of)
 
-    def failed_task(self) -> str:
-        """Name the task whose end would lie beyond 2**62 ticks, after OVERFLOW."""
-        return self.graph.task_name(max(0, int(self._state.clock[at.FAILED]) - 1))
+    def _queues_of(self, task: int) -> list[int]:
+        entries = slice(*(int(self._state.tasks[row]["entry"]) for row in (task, task + 1)))
+        waits: list[int] = self._state.entries["resource"][entries][self._state.waits[entries] != 0].tolist()
+        return waits
 
-    def _kind(self, resource: int) -> ResourceKind:
-        if not 0 <= resource < len(self.graph.resources):
-            raise InputError(
-                f"resource {resource} does not exist", hint=f"there are {len(self.graph.resources)} resources"
-            )
-        return ResourceKind(int(self.graph.resources.kind[resource]))
+    def beyond(self) -> str:
+        """Name what would lie beyond 2**62 ticks, after OVERFLOW."""
+        failed = int(self._state.clock[at.FAILED])
+        return f"the end of {self.graph.task_name(failed - 1)}" if failed > 0 else "the next call of the policy"
 
     def _change(self, resource: int, value: float) -> None:
         from armillary.engine._state_type import table_of
         from armillary.engine.entries_stops import change_value
 
-        check_change(self.graph.resources.names[resource], self._kind(resource), value)
         if self._state.clock[at.STEPS] == len(self._state.steps):
             self._grow_steps()
         change_value(table_of(self._state), resource, value, self.now)
@@ -213,7 +214,8 @@ def simulate(
 
     Raises:
         InfeasibleError: tasks remain that wait for one another; names them and what they wait for.
-        ArmillaryError: the run does not come to an end (LIVELOCK) or leaves the range of ticks (OVERFLOW).
+        InputError: the run leaves the range of ticks (OVERFLOW); names what does.
+        ArmillaryError: rounds without end in one tick (LIVELOCK).
     """
     run = Simulation(graph, policy=policy, period=period, state=state)
     reason = run.advance(until)
@@ -224,7 +226,7 @@ def simulate(
     if reason == Reason.LIVELOCK:
         raise ArmillaryError(f"livelock: rounds without end at tick {run.now}")
     if reason == Reason.OVERFLOW:
-        raise InputError(f"{run.failed_task()} would end beyond 2**62 ticks", hint="use a longer tick")
+        raise InputError(f"{run.beyond()} would lie beyond 2**62 ticks", hint="use a longer tick")
     return run.trace()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from armillary.engine.graph import Ragged, ResourceKind, TaskGraph
+from armillary.engine.graph import Ragged, ResourceKind, Resources, TaskGraph
 from armillary.errors import InputError
 from armillary.units import MAX_TICKS
 
@@ -209,6 +209,22 @@ def check_change(name: str, kind: ResourceKind, value: float) -> None:
     lowest_allowed = value >= 0 if kind == ResourceKind.LINK else value > 0
     if not (np.isfinite(value) and lowest_allowed):
         raise InputError(f"{name!r} cannot be set to {value!r}", hint="use a finite value above 0")
+
+
+def check_settable(resources: Resources, resource: int, value: float, *, rate: bool) -> None:
+    """Refuse a rate factor (`rate`) or a capacity that is to be set at a stop.
+
+    Raises:
+        InputError: no such resource, one of another kind, or a value that it cannot take.
+    """
+    if not 0 <= resource < len(resources):
+        raise InputError(f"resource {resource} does not exist", hint=f"there are {len(resources)} resources")
+    name, kind = resources.names[resource], ResourceKind(int(resources.kind[resource]))
+    check_change(name, kind, value)
+    if rate and kind != ResourceKind.SERVER:
+        raise InputError(f"{name!r} has no rate to set", hint="use set_capacity for links and arbiters")
+    if not rate and kind == ResourceKind.SERVER:
+        raise InputError(f"{name!r} has no capacity to set", hint="use set_rate for servers")
 
 
 def _check_cycles(graph: TaskGraph) -> None:

@@ -19,7 +19,7 @@ from armillary.npu.place import Engine
 from armillary.npu.plan import Plan
 from armillary.npu.queues import Queues
 from armillary.npu.tile import transfer_rate
-from armillary.units import PICOSECOND, to_ticks
+from armillary.units import PICOSECOND, to_ticks, to_ticks_array
 
 FEMTO = 1e15
 _AFTER_STORE, _AFTER_HOST, _BEFORE_LOADS = 1.5, 1.2, 0.25
@@ -72,7 +72,7 @@ def create(build: GraphBuilder, plan: Plan, queues: Queues) -> Tasks:
 
 def ticks(seconds: FloatArray) -> IntArray:
     """Return seconds in ticks, rounded up, shape as given."""
-    return np.array([to_ticks(value, PICOSECOND) for value in seconds.tolist()], np.int64)
+    return to_ticks_array(seconds, PICOSECOND)
 
 
 def _compute(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:

@@ -1,0 +1,24 @@
+"""Compile the event kernel, or find it in the cache, before workers of a suite would do so side by side.
+
+In:  nothing. Out: a warm cache. `python -m tests.warm`; `make suite` runs it first.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from armillary.engine import GraphBuilder
+from armillary.engine.simulate import simulate
+
+
+def main() -> int:
+    """Play a graph for each entry of the kernel: the plain and the general one."""
+    for priority in (0, 1):
+        builder = GraphBuilder()
+        builder.tasks(2, priority=[0, priority])
+        simulate(builder.build())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
