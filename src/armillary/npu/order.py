@@ -103,8 +103,7 @@ def _apart(plan: Plan, tasks: Tasks) -> Pairs:
         holders = [tasks.compute.ids[first - each : first]]
         holders.append(tasks.stores.ids[(tasks.stores.at >= first - each) & (tasks.stores.at < first)])
         takers = [tasks.compute.ids[first : first + 2], tasks.arrivals.ids[stays & (arrival_of == later)]]
-        for block in (tasks.weights, tasks.inputs):
-            takers.append(block.ids[(block.at >= first) & (block.at < first + 2)])
+        takers += [b.ids[(b.at >= first) & (b.at < first + 2)] for b in (tasks.weights, tasks.inputs)]
         # In-order queues: the last ones end last.
         before, after = np.concatenate([ids[-2:] for ids in holders]), np.concatenate(takers)
         pairs.append((np.repeat(before, len(after)), np.tile(after, len(before))))

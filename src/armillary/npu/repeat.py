@@ -152,5 +152,5 @@ def _names(names: tuple[str, ...], copy: int) -> tuple[str, ...]:
 
 
 def _name(name: str, copy: int) -> str:
-    """Return the name of a tensor in inference `copy`, which no tensor of the network can have; the first keeps its own."""
+    """Return the name of a tensor in inference `copy`, such as no network has; the first keeps its own."""
     return f"{name}\0{copy}" if copy else name

@@ -165,8 +165,8 @@ def _arrivals(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
     )
     inference = at // max(1, len(names) // plan.inferences)
     # Without DRAM they share the queue of the loads, and go before those of their first tile.
-    beside = 2.0 * (inference * (plan.tiles_each + plan.gap) - plan.lead) - _BEFORE_LOADS
-    return _link_transfers(build, plan, queues, names, at, "arrival", inference if plan.chip.dram else beside)
+    key = inference if plan.chip.dram else 2 * (inference * (plan.tiles_each + plan.gap) - plan.lead) - _BEFORE_LOADS
+    return _link_transfers(build, plan, queues, names, at, "arrival", key.astype(np.float64))
 
 
 def _departures(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
@@ -174,7 +174,7 @@ def _departures(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
     at = np.arange(len(names))
     # After the last arrival that does not wait for it.
     key = at // max(1, len(names) // plan.inferences) + plan.queue_depth - 0.5
-    return _link_transfers(build, plan, queues, names, at, "departure", key)
+    return _link_transfers(build, plan, queues, names, at, "departure", key.astype(np.float64))
 
 
 def _link_transfers(
@@ -199,7 +199,7 @@ def _link_transfers(
     )
     build.cross(ids, queues.link)
     build.demand(ids, queues.link_queue)
-    return Block(ids, at, np.asarray(key, np.float64))
+    return Block(ids, at, key)
 
 
 def _places(plan: Plan) -> FloatArray:
