@@ -28,7 +28,7 @@ def is_valid(s: Any, tick: int, key: int) -> bool:
     part = key & 3
     if part == at.WORK_PART:
         return bool(s.work[task]["end"] == tick or s.work[task]["end"] == at.NEVER)
-    return bool(part == at.LAUNCH or s.flows[s.work[task]["flow"]]["end"] == tick)
+    return bool(part == at.LAUNCH or s.flows[s.tasks[task]["flow"]]["end"] == tick)
 
 
 @njit(inner=True)

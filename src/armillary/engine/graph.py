@@ -287,12 +287,11 @@ class GraphBuilder:
             self._columns[name].append(column(given, count, dtype, name))
         kind_index = self._kinds.setdefault(kind, len(self._kinds))
         self._columns.setdefault("kind", []).append(np.full(count, kind_index, np.int32))
-        names = [""] * count if labels is None else labels
-        if len(names) != count:
+        names = ("",) if labels is None else labels
+        if labels is not None and len(names) != count:
             raise InputError(f"{len(names)} labels for {count} tasks", hint="give one label a task, or none")
-        self._columns.setdefault("label", []).append(
-            np.fromiter((self._labels.setdefault(name, len(self._labels)) for name in names), np.int32, count)
-        )
+        indices = np.array([self._labels.setdefault(name, len(self._labels)) for name in names], np.int32)
+        self._columns.setdefault("label", []).append(np.broadcast_to(indices, (count,)))
         first = self._tasks
         self._tasks += count
         return range(first, self._tasks)

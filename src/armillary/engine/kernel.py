@@ -12,7 +12,7 @@ from typing import Any
 
 from armillary.engine import records as at
 from armillary.engine._jit import JIT, njit, wide
-from armillary.engine._policy_type import address
+from armillary.engine._policy_type import address, call_policy
 from armillary.engine.arbiters import catch_up_all, end_quantum, settle_arbiter, take_trains
 from armillary.engine.changes import apply_commands, link_running, set_value, unlink_running
 from armillary.engine.events import is_valid, sweep
@@ -31,7 +31,7 @@ NO_POLICY, COMPILED_POLICY, PYTHON_POLICY = range(3)
 
 
 @njit(inner=True, inline=True)
-def play(s: Any, until: int, policy: Any, policy_kind: int, general: Any, record: bool) -> int:
+def play(s: Any, until: int, policy: int, policy_kind: int, general: Any, record: bool) -> int:
     """Play all rounds up to and including tick `until`; return why it stopped."""
     clock = s.clock
     resume = clock[at.RESUME] != 0
@@ -73,9 +73,13 @@ def play(s: Any, until: int, policy: Any, policy_kind: int, general: Any, record
             else:
                 complete_parts(s, now)
                 finish_tasks(s, now)
-                release(s)
-                change(s, now)
-                arrive(s, now)
+                clock[at.EPOCH] += 1
+                if clock[at.RETURNED] > 0 or clock[at.STARTED] > 0:
+                    release(s)
+                if clock[at.CHANGED] < s.changes.shape[0]:
+                    change(s, now)
+                if clock[at.ARRIVED] < s.arrivals.shape[0]:
+                    arrive(s, now)
                 if policy_kind != NO_POLICY and now > 0 and now % clock[at.PERIOD] == 0 and clock[at.POLICY_AT] != now:
                     clock[at.POLICY_AT] = now
                     observe(s, now)
@@ -83,7 +87,9 @@ def play(s: Any, until: int, policy: Any, policy_kind: int, general: Any, record
                         clock[at.RESUME] = 1
                         return POLICY
                     if JIT:
-                        policy(address(s.seen), s.seen.shape[0], address(s.policy_state), address(s.command))
+                        call_policy(
+                            policy, address(s.seen), s.seen.shape[0], address(s.policy_state), address(s.command)
+                        )
                     apply_commands(s, now)
         resume = False
         if general is None:
@@ -93,7 +99,8 @@ def play(s: Any, until: int, policy: Any, policy_kind: int, general: Any, record
                 dispatch_ordered(s, now)
             else:
                 dispatch(s, now)
-            settle(s, now)
+            if clock[at.TOUCHED] > 0 or clock[at.TRAINS] > 0:
+                settle(s, now)
         if clock[at.FAILED] != 0:
             return OVERFLOW
 
@@ -163,7 +170,7 @@ def complete_parts(s: Any, now: int) -> None:
         elif key & 3 == at.LAUNCH:
             join_flow(s, key >> 2, now)
         else:
-            leave_flow(s, wide(s.work[key >> 2]["flow"]), now)
+            leave_flow(s, wide(s.tasks[key >> 2]["flow"]), now)
             end_part(s, key >> 2)
     sort_ids(s.ended, clock[at.ENDED])
 
@@ -212,7 +219,6 @@ def release(s: Any) -> None:
         pool["release_round"] = clock[at.ROUND]
         mark_dirty(clock, s.dirty, pool, wide(lease["pool"]))
     clock[at.RETURNED] = 0
-    clock[at.EPOCH] += 1
     sort_ids(s.started, clock[at.STARTED])
     for place in range(clock[at.STARTED]):
         task = wide(s.started[place])
@@ -263,7 +269,7 @@ def dispatch(s: Any, now: int) -> None:
             if tasks[task]["status"] != PENDING:
                 continue  # cancelled since
             tasks[task]["status"], tasks[task]["end"] = QUEUED, clock[at.ROUND]
-            s.work[task]["ready"] = clock[at.ROUND]
+            s.order[task]["ready"] = clock[at.ROUND]
             if not starts_at_once(s, task, by_priority) and queue_up(s, task, by_priority):
                 continue
         elif clock[at.DIRTY] > 0:
@@ -423,12 +429,12 @@ def start_parts(s: Any, task: int, now: int) -> None:
         clock[at.STARTED] += 1
     launch = now + work["latency"]
     work["since"], work["left"] = launch, float(starting["duration"])
-    if work["flow"] >= 0:
+    if starting["flow"] >= 0:
         if work["latency"] > 0:
             push(s, launch, 4 * task + at.LAUNCH)
         else:
             join_flow(s, task, now)
-    if work["flow"] < 0 or starting["duration"] > 0:
+    if starting["flow"] < 0 or starting["duration"] > 0:
         end = launch + starting["duration"]
         if work["server"] >= 0 and s.resources[work["server"]]["rate"] != 1.0 and work["sensitivity"] != 0.0:
             b = work["sensitivity"]
@@ -482,7 +488,7 @@ def dispatch_ordered(s: Any, now: int) -> None:
         if tasks[task]["status"] != PENDING:
             continue  # cancelled since
         tasks[task]["status"], tasks[task]["end"] = QUEUED, this_round
-        s.work[task]["ready"] = this_round
+        s.order[task]["ready"] = this_round
         for index in range(tasks[task]["entry"], tasks[task + 1]["entry"]):
             entry = s.entries[index]
             if entry["units"] > 0 or needed(s, task, wide(entry["resource"])) >= 0:
@@ -540,7 +546,9 @@ def passes(s: Any, task: int) -> bool:
 def settle(s: Any, now: int) -> None:
     """Share every touched link anew and let touched arbiters issue."""
     clock = s.clock
-    take_trains(s, now)
+    if clock[at.TRAINS] > 0:
+        take_trains(s, now)
+    general = False
     for place in range(clock[at.TOUCHED]):
         index = wide(s.touched[place])
         resource = s.resources[index]
@@ -549,5 +557,8 @@ def settle(s: Any, now: int) -> None:
             settle_arbiter(s, wide(resource["arbiter"]), now)
         elif s.links[index]["general"] == 0:
             settle_simple(s, index, now)
-    settle_general(s, now)
+        else:
+            general = True
+    if general:
+        settle_general(s, now)
     clock[at.TOUCHED] = 0

@@ -23,7 +23,7 @@ SIMPLE, GENERAL, TRAIN = range(3)
 @njit(inner=True)
 def join_flow(s: Any, task: int, now: int) -> None:
     """The bytes of `task` enter their links now; trains for an arbiter are taken in phase 7."""
-    flow = wide(s.work[task]["flow"])
+    flow = wide(s.tasks[task]["flow"])
     moving = s.flows[flow]
     moving["present"] = 1
     if moving["mode"] == TRAIN:
@@ -122,7 +122,7 @@ def end_link(s: Any, index: int, now: int) -> None:
         first = False
         task = wide(s.sharing[base]["task"])
         pop_share(s.sharing, link)
-        flow = s.work[task]["flow"]
+        flow = s.tasks[task]["flow"]
         s.flows[flow]["present"], s.flows[flow]["end"] = 0, -1
         s.clock[at.FLOWS] -= 1
         drop_weight(link, s.flows[flow]["weight"])

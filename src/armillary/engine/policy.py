@@ -44,9 +44,14 @@ class Policy:
         """Run as plain Python on record arrays (and one state record)."""
         self.function(seen, state, command)
 
+    @property
+    def address(self) -> int:
+        """Where its compiled code lies: what kernels are handed, and call with the addresses of its records."""
+        return int(self._compiled.address)
+
     @cached_property
-    def compiled(self) -> Any:
-        """The first-class function that kernels call: `(seen, rows, state, command)` as addresses."""
+    def _compiled(self) -> Any:
+        """The compiled function; kept, since its code lives as long as it."""
         import numba
 
         from armillary.engine._policy_type import POLICY_SIGNATURE

@@ -15,7 +15,7 @@ from armillary.engine.records import DIRTY
 @njit(inner=True)
 def comes_before(s: Any, one: int, other: int) -> bool:
     """Whether task `one` has the smaller key."""
-    a, b = s.work[one], s.work[other]
+    a, b = s.order[one], s.order[other]
     if a["priority"] != b["priority"]:
         return bool(a["priority"] < b["priority"])
     if a["ready"] != b["ready"]:

@@ -25,15 +25,16 @@ def _layout(**fields: str) -> np.dtype[Any]:
 # `status` is engine.trace.Status. Until a task ends, `end` holds the round in which it became ready (-1 before).
 # `entry` and `edge` are offsets; the next task's offsets close them.
 TASK = _layout(
-    duration="i8", start="i8", end="i8", cause="i4", waiting="i4", entry="i4", edge="i4",
+    duration="i8", start="i8", end="i8", cause="i4", waiting="i4", entry="i4", edge="i4", flow="i4",
     parts="u1", status="u1", simple="u1", swept="u1",
 )  # fmt: skip
-# What only priorities, rates, latencies, leases and bytes need. `ready` is the round in which the task became ready,
-# `speed` is work per tick, `server` the one that governs it (-1: none).
+# What only rates, latencies, leases and bytes need. `speed` is work per tick, `server` governs it (-1: none).
 WORK = _layout(
-    ready="i8", latency="i8", end="i8", since="i8", left="f8", speed="f8", sensitivity="f8", server="i4",
-    before="i4", behind="i4", member="i4", flow="i4", priority="i4",
+    latency="i8", end="i8", since="i8", left="f8", speed="f8", sensitivity="f8",
+    server="i4", before="i4", behind="i4", member="i4",
 )  # fmt: skip
+# The key of a queued task: `ready` is the round in which it became ready.
+KEY = _layout(ready="i8", priority="i4", spare="i4")
 # One (task, resource) pair at which the task queues. units == 0 marks a pool: what is needed depends on its leases.
 ENTRY = _layout(resource="i4", units="i4", task="i4", next="i4")
 RESOURCE = _layout(
@@ -47,9 +48,11 @@ LEASE = _layout(
 )  # fmt: skip
 # A task's bytes. `mode`: 0 simple link, 1 general links, 2 arbiter. `cap` is bytes per tick.
 FLOW = _layout(
-    bytes="f8", cap="f8", remaining="f8", rate="f8", since="i8", end="i8", number="i8", quanta="i8",
-    task="i4", cross="i4", weight="i4", next="i4", traffic_class="i4", mode="u1", present="u1", open="u1", spare="u1",
+    bytes="f8", cap="f8", remaining="f8", rate="f8", since="i8", end="i8", task="i4", cross="i4", weight="i4",
+    mode="u1", present="u1", open="u1", spare="u1",
 )  # fmt: skip
+# What a flow through an arbiter needs besides: its number in order of arrival, quanta not issued, size of the last.
+TRAIN = _layout(number="i8", quanta="i8", rest="f8", next="i4", traffic_class="i4")
 CROSS = _layout(cost="f8", share="f8", link="i4", flow="i4", before="i4", behind="i4")
 # A link in progress of sharing, by resource index; `heap` is where its part of `sharing` begins.
 LINK = _layout(
@@ -85,14 +88,15 @@ QUEUE_FIFO, QUEUE_PRIORITY, QUEUE_ORDERED = 0, 1, 2
 
 # Every array of a run, in the order of `State`.
 FIELDS: dict[str, Any] = {
-    "clock": np.int64, "tick_s": np.float64, "tasks": TASK, "work": WORK, "entries": ENTRY, "rights": np.int32,
-    "waits": np.uint8, "targets": np.int32, "flags": np.uint8, "resources": RESOURCE, "memberships": np.int32,
-    "leases": LEASE, "members": np.int32, "flows": FLOW, "crosses": CROSS, "links": LINK, "sharing": SHARE,
-    "arbiters": ARBITER, "traffic": TRAFFIC, "quanta": QUANTUM, "ticks": np.int64, "keys": np.int64, "arrivals": EVENT,
-    "changes": CHANGE, "steps": CHANGE, "ready": np.int32, "dirty": np.int32, "ended": np.int32, "started": np.int32,
+    "clock": np.int64, "tick_s": np.float64, "tasks": TASK, "work": WORK, "order": KEY, "entries": ENTRY,
+    "rights": np.int32, "waits": np.uint8, "targets": np.int32, "flags": np.uint8, "resources": RESOURCE,
+    "memberships": np.int32, "leases": LEASE, "members": np.int32, "flows": FLOW, "train": TRAIN,
+    "crosses": CROSS, "links": LINK, "sharing": SHARE, "arbiters": ARBITER, "traffic": TRAFFIC,
+    "quanta": QUANTUM, "ticks": np.int64, "keys": np.int64, "arrivals": EVENT, "changes": CHANGE,
+    "steps": CHANGE, "ready": np.int32, "dirty": np.int32, "ended": np.int32, "started": np.int32,
     "touched": np.int32, "returned": np.int32, "trains": np.int32, "waiting": np.int32, "some_links": np.int32,
-    "some_flows": np.int32, "thetas": np.float64, "spans": np.float64, "seen": OBSERVATION, "policy_state": np.int64,
-    "command": COMMAND,
+    "some_flows": np.int32, "thetas": np.float64, "spans": np.float64, "seen": OBSERVATION,
+    "policy_state": np.int64, "command": COMMAND,
 }  # fmt: skip
 
 
@@ -103,6 +107,7 @@ class State(NamedTuple):
     tick_s: Array  # one float
     tasks: Array  # one more than there are tasks: the last holds the end offsets; likewise work
     work: Array
+    order: Array  # by task
     entries: Array
     rights: Array  # by entry: the right child, where queues are heaps
     waits: Array  # by entry: 1 while it waits
@@ -113,6 +118,7 @@ class State(NamedTuple):
     leases: Array  # one more
     members: Array  # tasks in order of lease
     flows: Array  # one more
+    train: Array  # by flow
     crosses: Array
     links: Array  # by resource
     sharing: Array
@@ -150,7 +156,8 @@ def lay_out(graph: TaskGraph) -> State:
     tasks = _on_lines(count + 1, TASK)
     tasks["duration"][:count] = graph.duration
     tasks["start"], tasks["end"], tasks["cause"] = -1, -1, -1
-    tasks["entry"], tasks["edge"] = entry_offset, graph.edges.offset
+    tasks["entry"], tasks["edge"], tasks["flow"] = entry_offset, graph.edges.offset, -1
+    tasks["flow"][:count][has_bytes] = np.arange(int(has_bytes.sum()))
     tasks["waiting"][:count] = np.bincount(graph.edges.index, minlength=count) + (graph.release > 0)
     tasks["parts"][:count] = has_bytes.astype(np.uint8) + ((graph.duration > 0) | ~has_bytes)
     tasks["simple"][:count] = ~has_bytes & (graph.latency == 0) & (np.diff(graph.members.offset) == 0)
@@ -184,7 +191,8 @@ def lay_out(graph: TaskGraph) -> State:
         clock=clock,
         tick_s=np.array([graph.tick_s]),
         tasks=tasks,
-        work=_work(graph, has_bytes),
+        work=_work(graph),
+        order=_order(graph),
         entries=entries,
         rights=np.full(len(entries), -1, np.int32),
         waits=np.zeros(len(entries), np.uint8),
@@ -195,6 +203,7 @@ def lay_out(graph: TaskGraph) -> State:
         leases=lease_records,
         members=members,
         flows=flows,
+        train=_trains(graph, has_bytes),
         crosses=crosses,
         links=links,
         sharing=sharing,
@@ -265,18 +274,23 @@ def _entries(graph: TaskGraph) -> tuple[Array, Array]:
     return entries, offset
 
 
-def _work(graph: TaskGraph, has_bytes: Array) -> Array:
+def _order(graph: TaskGraph) -> Array:
+    order = np.zeros(len(graph) + 1, KEY)
+    order["priority"][:-1] = graph.priority
+    return order
+
+
+def _work(graph: TaskGraph) -> Array:
     count = len(graph)
-    work = np.zeros(count + 1, WORK)
-    work["latency"][:count], work["priority"][:count] = graph.latency, graph.priority
+    work = _on_lines(count + 1, WORK)
+    work["latency"][:count] = graph.latency
     work["end"] = NEVER
     work["speed"] = 1.0
     work["sensitivity"][:count] = graph.sensitivity
-    work["server"], work["before"], work["behind"], work["flow"] = -1, -1, -1, -1
+    work["server"], work["before"], work["behind"] = -1, -1, -1
     some = np.diff(graph.demands.offset) > 0
     work["server"][:count][some] = graph.demands.index[graph.demands.offset[:-1][some]]
     work["member"] = graph.members.offset
-    work["flow"][:count][has_bytes] = np.arange(int(has_bytes.sum()))
     return work
 
 
@@ -324,15 +338,14 @@ def general_links(graph: TaskGraph) -> npt.NDArray[np.bool_]:
 
 def _flows(graph: TaskGraph, has_bytes: Array) -> tuple[Array, Array, Array, Array]:
     movers = np.flatnonzero(has_bytes)
-    flows = np.zeros(len(movers) + 1, FLOW)
+    flows = _on_lines(len(movers) + 1, FLOW)
     flows["bytes"][:-1], flows["weight"][:-1], flows["task"][:-1] = graph.bytes[movers], graph.weight[movers], movers
     flows["cap"][:-1] = graph.rate_cap[movers] * graph.tick_s
-    flows["traffic_class"][:-1] = graph.traffic_class[movers]
-    flows["end"], flows["next"] = NEVER, -1
+    flows["end"] = NEVER
     lengths = np.diff(graph.crossings.offset)
     np.cumsum(lengths[movers], out=flows["cross"][1:])
     keep = np.repeat(has_bytes, lengths)
-    crosses = np.zeros(int(keep.sum()), CROSS)
+    crosses = _on_lines(int(keep.sum()), CROSS)
     crosses["link"], crosses["cost"] = graph.crossings.index[keep], graph.crossings.value[keep]
     crosses["flow"] = np.repeat(np.arange(len(movers)), lengths[movers])
     crosses["share"] = crosses["cost"] * flows["weight"][crosses["flow"]]
@@ -349,6 +362,12 @@ def _flows(graph: TaskGraph, has_bytes: Array) -> tuple[Array, Array, Array, Arr
     kind = graph.resources.kind[first]
     flows["mode"][:-1] = np.where(kind == ResourceKind.ARBITER, 2, links["general"][first])
     return flows, crosses, links, np.zeros(int(room.sum()), SHARE)
+
+
+def _trains(graph: TaskGraph, has_bytes: Array) -> Array:
+    trains = np.zeros(int(has_bytes.sum()) + 1, TRAIN)
+    trains["traffic_class"][:-1], trains["next"] = graph.traffic_class[has_bytes], -1
+    return trains
 
 
 def _arbiters(graph: TaskGraph) -> tuple[Array, Array, Array]:

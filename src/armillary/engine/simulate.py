@@ -16,7 +16,7 @@ from armillary.engine.append import carried_over
 from armillary.engine.blocked import blocked_tasks
 from armillary.engine.graph import GraphBuilder, ResourceKind, TaskGraph
 from armillary.engine.policy import Policy, PolicyFunction
-from armillary.engine.records import CHANGE, NEVER, has_priorities, lay_out
+from armillary.engine.records import CHANGE, NEVER, State, has_priorities, lay_out
 from armillary.engine.trace import RateSteps, Reason, Status, Trace
 from armillary.engine.validate import check_settable
 from armillary.errors import ArmillaryError, InfeasibleError, InputError
@@ -48,7 +48,8 @@ class Simulation:
         self.graph = graph
         self._policy = policy
         self._policy_state = policy.new_state() if state is None and isinstance(policy, Policy) else state
-        self._state = lay_out(graph)
+        self._state = lay_out(graph)._replace(policy_state=_words(policy, self._policy_state))
+        self._table_of: tuple[State, Any] | None = None
         self._reason = Reason.TIME
         self._general = policy is not None or not is_plain(graph)
         if (graph.edges.value & 1).any():
@@ -71,13 +72,10 @@ class Simulation:
             self._reason = Reason.OVERFLOW
             return self._reason
         from armillary.engine._jit import JIT
-        from armillary.engine._policy_type import no_policy
-        from armillary.engine._state_type import table_of
 
-        function, kind = no_policy, NO_POLICY
+        function, kind = 0, NO_POLICY
         if isinstance(self._policy, Policy) and JIT:
-            function, kind = self._policy.compiled, COMPILED_POLICY
-            self._state = self._state._replace(policy_state=_words(self._policy_state))
+            function, kind = self._policy.address, COMPILED_POLICY
         elif self._policy is not None:
             kind = PYTHON_POLICY
         if self._general:
@@ -86,7 +84,7 @@ class Simulation:
             from armillary.engine.entries_plain import advance_plain as play
         last = NEVER if until is None else min(until, NEVER)
         while True:
-            self._reason = Reason(play(table_of(self._state), last, function, kind))
+            self._reason = Reason(play(self._table(), last, function, kind))
             if self._reason == Reason.CAPACITY:
                 self._grow_steps()
             elif self._reason == Reason.POLICY:
@@ -118,12 +116,11 @@ class Simulation:
         Raises:
             InputError: there is no such task.
         """
-        from armillary.engine._state_type import table_of
         from armillary.engine.entries_stops import cancel_task
 
         if not 0 <= task < len(self.graph):
             raise InputError(f"task {task} does not exist", hint=f"there are {len(self.graph)} tasks")
-        cancel_task(table_of(self._state), task, self.now)
+        cancel_task(self._table(), task, self.now)
         self._general = True  # the plain entry takes every event at its word
         self._round_is_due()
 
@@ -171,14 +168,21 @@ class Simulation:
         return f"the end of {self.graph.task_name(failed - 1)}" if failed > 0 else "the next call of the policy"
 
     def _change(self, resource: int, value: float) -> None:
-        from armillary.engine._state_type import table_of
         from armillary.engine.entries_stops import change_value
 
         if self._state.clock[at.STEPS] == len(self._state.steps):
             self._grow_steps()
-        change_value(table_of(self._state), resource, value, self.now)
+        change_value(self._table(), resource, value, self.now)
         self._general = True
         self._round_is_due()
+
+    def _table(self) -> Any:
+        """Return the addresses of the state, made anew only when an array was replaced."""
+        if self._table_of is None or self._table_of[0] is not self._state:
+            from armillary.engine._state_type import table_of
+
+            self._table_of = (self._state, table_of(self._state))
+        return self._table_of[1]
 
     def _round_is_due(self) -> None:
         clock = self._state.clock
@@ -245,6 +249,6 @@ def is_plain(graph: TaskGraph) -> bool:
     )
 
 
-def _words(record: Any) -> Any:
-    """Return a policy's state record as the words that kernels hand on."""
-    return record.view(np.int64).reshape(-1) if record is not None else np.zeros(1, np.int64)
+def _words(policy: Policy | PolicyFunction | None, record: Any) -> Any:
+    """Return the state of a compiled policy as the words that kernels hand on; they are the caller's own."""
+    return record.view(np.int64).reshape(-1) if isinstance(policy, Policy) else np.zeros(1, np.int64)
