@@ -19,6 +19,8 @@ from armillary.npu.variants import variants
 from armillary.units import format_quantity
 from armillary.workload import Graph
 
+_WORTH_A_ROW = 0.005  # share of the critical path
+
 
 @dataclass(frozen=True, slots=True)
 class LayerBound:
@@ -72,7 +74,8 @@ class Explanation:
         if self.latency_s != self.recorded_latency_s:
             recorded = format_quantity(self.recorded_latency_s, "s")
             rows.append(("note", f"the folder says {recorded}: another version wrote it"))
-        rows += [("bound by", f"{bound.what}, {bound.share:.0%} of the time") for bound in self.bounds]
+        shown = [bound for bound in self.bounds if bound.share >= _WORTH_A_ROW]
+        rows += [("bound by", f"{bound.what}, {bound.share:.0%} of the time") for bound in shown]
         return rows
 
 
