@@ -87,10 +87,9 @@ def _admitted(plan: Plan, tasks: Tasks, source: IntArray, target: IntArray, coun
     gate = inference[arrivals.ids] * plan.tiles_each - plan.lead - 1
     stay = (gate >= 0) & staying_inputs(plan, tasks)
     pairs.append((tasks.compute.ids[gate[stay]], arrivals.ids[stay]))
-    known = set(zip(source.tolist(), target.tolist(), strict=True))
-    fresh = {pair for s, t in pairs for pair in zip(s.tolist(), t.tolist(), strict=True)} - known
-    ordered = np.array(sorted(fresh), np.int64).reshape(-1, 2)
-    return ordered[:, 0], ordered[:, 1]
+    edges = np.concatenate([before for before, _ in pairs]) * count + np.concatenate([after for _, after in pairs])
+    fresh = np.setdiff1d(edges, source * count + target)
+    return fresh // count, fresh % count
 
 
 def _apart(plan: Plan, tasks: Tasks) -> Pairs:
