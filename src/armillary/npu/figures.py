@@ -92,6 +92,7 @@ def report(result: NpuResult) -> str:
 def _command(result: NpuResult) -> str:
     """Return the command that makes this page again; a model file is named by the caller."""
     chip = f"--chip {result.chip} --dtype {result.dtype}"
+    chip += f" --queue-depth {result.queue_depth}" if result.queue_depth > 1 else ""
     if result.inputs.get("model") == result.model:
         size = next(iter(result.input_shapes.values()))[-1]
         return f"armillary npu run {result.model} {chip} --batch {result.batch} --resolution {size}"

@@ -64,7 +64,7 @@ class NpuResult(Result):
     batch: int
     input_shapes: Mapping[str, tuple[int, ...]]
     latency_s: float
-    throughput_per_s: float  # items a second, one inference after the other
+    throughput_per_s: float  # items a second with `queue_depth` inferences in flight, in steady state
     macs: int
     parameter_bytes: int
     dram_bytes: int
@@ -82,6 +82,7 @@ class NpuResult(Result):
     bounds: tuple[Bound, ...]
     layers: tuple[LayerFigures, ...]
     fallbacks: tuple[Fallback, ...]
+    queue_depth: int = 1  # inferences in flight for `throughput_per_s`; all other figures are of one inference
 
     def static_w(self) -> float:
         """Return idle and leakage power, watts."""
@@ -93,7 +94,7 @@ class NpuResult(Result):
             ("network", f"{self.model}, {self.dtype}, batch {self.batch}"),
             ("chip", self.chip),
             ("latency", format_quantity(self.latency_s, "s")),
-            ("throughput", f"{self.throughput_per_s:.4g} items/s"),
+            ("throughput", f"{self.throughput_per_s:.4g} items/s, {_in_flight(self.queue_depth)}"),
             ("work", f"{format_quantity(self.macs, 'MAC')}, array {self.mac_utilisation:.1%} used"),
             ("weights", f"{format_bytes(self.parameter_bytes)}, {self._cached_text()}"),
             ("moved", ", ".join(f"{format_bytes(moved)} over {link}" for link, moved in self._moved()) or "nothing"),
@@ -117,7 +118,8 @@ class NpuResult(Result):
 
     def service_time(self) -> ServiceTime:
         """Return what a ring of servers needs to know of this network."""
-        return ServiceTime(self.model, self.chip, self.batch, self.latency_s, self.latency_s)
+        period_s = min(self.latency_s, self.batch / self.throughput_per_s)
+        return ServiceTime(self.model, self.chip, self.batch, self.latency_s, period_s)
 
     def activity_profile(self) -> ActivityProfile:
         """Return what a ring of power needs to know of this network."""
@@ -149,6 +151,10 @@ class NpuResult(Result):
         if link not in self.timeline.resources.names:
             return 0.0
         return self.timeline.union_s(self.timeline.on(link)) / self.latency_s
+
+
+def _in_flight(queue_depth: int) -> str:
+    return "one after the other" if queue_depth == 1 else f"{queue_depth} in flight"
 
 
 def _fallback_text(fallbacks: tuple[Fallback, ...]) -> str:
