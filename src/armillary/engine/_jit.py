@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -52,8 +53,16 @@ def cache_folder() -> Path:
         digest.update(path.read_bytes())
     cpu = (binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten())
     digest.update(repr((numba.__version__, llvmlite.__version__, np.__version__, sys.version, cpu)).encode())
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return root / "armillary" / "kernels" / digest.hexdigest()[:16]
+    return _cache_root() / "armillary" / "kernels" / digest.hexdigest()[:16]
+
+
+def _cache_root() -> Path:
+    """Return the user's cache folder; where that cannot be written (containers, services), a temporary one."""
+    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    existing = next(folder for folder in (usual, *usual.parents) if folder.exists())
+    if os.access(existing, os.W_OK):
+        return usual
+    return Path(tempfile.gettempdir()) / f"armillary-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
 
 
 _FOLDER: Final = cache_folder()

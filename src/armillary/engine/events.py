@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from armillary.engine import records as at
-from armillary.engine._jit import njit
+from armillary.engine._jit import njit, wide
 from armillary.engine.heap import close, heapify
 
 RUNNING = 2  # engine.trace.Status.RUNNING
@@ -40,7 +40,7 @@ def sweep(s: Any) -> None:
     if s.clock[at.HEAP] <= s.ticks.shape[0] // 2:
         return
     close(s)
-    kept = 0
+    kept = wide(0)
     for place in range(s.clock[at.HEAP]):
         tick, key = s.ticks[place], s.keys[place]
         if is_valid(s, tick, key) and is_first(s, key):

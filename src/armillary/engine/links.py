@@ -206,7 +206,7 @@ def remove_share(sharing: Any, link: Any, task: int) -> None:
 def settle_general(s: Any, now: int) -> None:
     """Share every component of general links that was touched anew."""
     links, flows = s.some_links, s.some_flows
-    some_links = 0
+    some_links = wide(0)
     for place in range(s.clock[at.TOUCHED]):
         index = s.touched[place]
         if s.links[index]["general"] == 0 or s.links[index]["mark"] != 0:
