@@ -35,3 +35,13 @@ def test_a_verb_has_the_names_and_defaults_of_its_function(verb: tuple[str, str]
     assert common in (Common(), Verbosity())
     computed = {name: default for name, default in shown.items() if name not in OF_THE_COMMAND_LINE}
     assert computed | seed == parameters(*function)
+
+
+def test_whatever_builds_a_network_takes_the_sizes_that_the_zoo_takes() -> None:
+    """`npu.run` and `npu.passes` have every option of `load_model`, with its default, but of dtype."""
+    sizes = parameters("armillary.workload", "load_model")
+    del sizes["name_or_path"], sizes["dtype"]
+    sizes["shape"] = sizes.pop("shapes")
+    for function in ("run", "passes"):
+        taken = parameters("armillary.npu", function)
+        assert {name: taken[name] for name in sizes} == sizes

@@ -97,7 +97,7 @@ def test_a_pass_is_shown_instead_of_a_run(capsys: pytest.CaptureFixture[str], tm
     assert "row groups" in text
     shown = json.loads(output_of(capsys, *arguments, "cache", "--json", "-"))
     assert shown["pass"] == "cache"
-    assert "passes: fold, fuse" in output_of(capsys, *arguments, "tiel", code=2)
+    assert "passes: recognise, fold" in output_of(capsys, *arguments, "tiel", code=2)
     assert "nothing is run" in output_of(capsys, *arguments, "tile", "--out", str(tmp_path / "run"), code=2)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,6 +75,21 @@ def test_a_model_file_and_a_chip_file_are_asked_for_and_checked(tmp_path: Path) 
     with pytest.raises(InputError, match="is not the model of the run"):
         npu.explain(folder, model=branches(), chip=chip)
     assert npu.explain(folder, model=model, chip=chip).latency_s == npu.run(model, chip=chip).latency_s
+
+
+@pytest.mark.parametrize(
+    ("model", "sizes"),
+    [
+        ("bert_base", {"sequence": 16}),
+        ("lstm", {"sequence": 4, "batch": 2}),
+        ("mobilenet_edgetpu", {"width": 0.75, "resolution": 96}),
+        ("mlp1", {}),
+    ],
+)
+def test_the_sizes_of_the_run_are_kept(tmp_path: Path, model: str, sizes: dict[str, Any]) -> None:
+    folder = npu.run(model, chip="tpu-v1", **sizes).save(tmp_path / "run", report=False)
+    explanation = npu.explain(folder)
+    assert explanation.latency_s == explanation.recorded_latency_s
 
 
 def test_the_queue_depth_of_the_run_is_kept(tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ def test_layers_name_the_operators_that_ride_on_them(mobilenet: NpuResult) -> No
 
 
 def test_a_graph_keeps_its_own_shapes() -> None:
-    with pytest.raises(InputError, match="leave out shape, resolution and batch"):
+    with pytest.raises(InputError, match="leave out shape, resolution, sequence, width and batch"):
         npu.run(one_conv(), chip=CORAL, batch=2)
 
 

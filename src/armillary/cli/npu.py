@@ -38,6 +38,8 @@ def run(
     batch: int = 1,
     shape: Annotated[list[str] | None, Parameter(negative=())] = None,
     resolution: int | None = None,
+    sequence: int | None = None,
+    width: float = 1.0,
     queue_depth: int = 1,
     show_pass: str | None = None,
     common: Common = Common(),
@@ -51,9 +53,11 @@ def run(
         batch: items of one inference (networks of the catalogue).
         shape: shape of an input of a model file, NAME=1,3,320,320; repeatable.
         resolution: height and width of the image, pixels (networks of the catalogue).
+        sequence: tokens, steps, or cached tokens of a decode (networks of the catalogue).
+        width: channel multiplier (networks of the catalogue).
         queue_depth: inferences in flight for the throughput; latency is always that of one alone.
-        show_pass: compile only, and show what this pass hands on (fold, fuse, place, geometry, reside, cache, tile,
-            cut, emit).
+        show_pass: compile only, and show what this pass hands on (recognise, fold, lower, fuse, place, geometry,
+            reside, cache, tile, cut, emit).
     """
     from armillary import npu
 
@@ -63,11 +67,23 @@ def run(
             raise InputError(
                 "nothing is run when a pass is shown", where="--out", hint="leave out --out or --show-pass"
             )
-        shown = npu.passes(model, show_pass, chip=chip, dtype=dtype, batch=batch, shape=shapes, resolution=resolution)
+        shown = npu.passes(
+            model,
+            show_pass,
+            chip=chip,
+            dtype=dtype,
+            batch=batch,
+            shape=shapes,
+            resolution=resolution,
+            sequence=sequence,
+            width=width,
+        )
         return _show(shown.to_json(), lambda: _print_pass(shown), common.json, common)
     if Path(model).is_dir():
-        if batch != 1 or resolution is not None:
-            raise InputError("batch and resolution are for networks of the catalogue", where=model, hint=_ONE_MODEL)
+        if batch != 1 or resolution is not None or sequence is not None or width != 1.0:
+            raise InputError(
+                "batch, resolution, sequence and width are for networks of the catalogue", where=model, hint=_ONE_MODEL
+            )
         table = npu.run_folder(
             model,
             chip=chip,
@@ -86,6 +102,8 @@ def run(
         batch=batch,
         shape=shapes,
         resolution=resolution,
+        sequence=sequence,
+        width=width,
         queue_depth=queue_depth,
         seed=common.seed,
     )

@@ -3,8 +3,9 @@
 In:  a network (zoo name, model file or `Graph`) and a chip (catalogue name, YAML file or `Chip`).
 Out: `NpuResult`, measured on the timeline of the compiled task graph; `passes` shows what each pass hands on, `explain`
 what bounds a run and what would help, `run_folder` many models as one table.
-The passes, in the order in which `compile` tells the story: fold, fuse, place, geometry, reside, cache, tile, tiles;
-`emit` turns the plan into tasks (queues, tasks, order, leases), the engine plays them, `measure` reads the figures off.
+The passes, in the order in which `compile` tells the story: recognise (of `workload`), fold, lower, fuse, place,
+geometry, reside, cache, tile, tiles; `emit` turns the plan into tasks (queues, tasks, order, leases), the engine plays
+them, `measure` reads the figures off.
 `repeat` puts several inferences into the queues, `stream` measures their throughput.
 """
 

@@ -14,12 +14,13 @@ from armillary.npu.cache import cache
 from armillary.npu.fold import fold
 from armillary.npu.fuse import fuse
 from armillary.npu.geometry import geometry
+from armillary.npu.lower import lower
 from armillary.npu.place import place
 from armillary.npu.plan import Plan
 from armillary.npu.reside import reside
 from armillary.npu.tile import tile
 from armillary.npu.tiles import cut
-from armillary.workload import Graph
+from armillary.workload import Graph, recognise
 
 
 def compile_network(graph: Graph, chip: Chip) -> Plan:
@@ -29,7 +30,7 @@ def compile_network(graph: Graph, chip: Chip) -> Plan:
         InputError: the graph has no operator to run.
         InfeasibleError: a layer does not fit the scratchpad at its smallest tiling.
     """
-    network = fuse(fold(graph), chip)
+    network = fuse(lower(fold(recognise(graph, functions(chip))), chip), chip)
     if not network.layers:
         raise InputError("has no operator to run", where=graph.name)
     placements = place(network, chip)
@@ -42,3 +43,8 @@ def compile_network(graph: Graph, chip: Chip) -> Plan:
     first_tile[tiles.layer[tiles.first]] = np.flatnonzero(tiles.first)
     last_tile[tiles.layer[tiles.last]] = np.flatnonzero(tiles.last)
     return Plan(chip, network, placements, shapes, residency, caching, tiling, tiles, first_tile, last_tile)
+
+
+def functions(chip: Chip) -> frozenset[str]:
+    """Return the functions that `chip` runs as one: those are worth putting together from pieces."""
+    return frozenset((*chip.array.activations, *chip.vector.activations, *chip.vector.operators))

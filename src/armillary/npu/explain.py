@@ -160,7 +160,15 @@ def _graph_of(recorded: NpuResult, model: str | Path | Graph | None) -> Graph:
     if identity == recorded.model:
         first = next(iter(recorded.input_shapes.values()))
         size = first[-1] if len(first) == 4 else None
-        return read_graph(given, dtype=recorded.dtype, batch=recorded.batch, resolution=size)
+        sequence = recorded.inputs.get("sequence")
+        return read_graph(
+            given,
+            dtype=recorded.dtype,
+            batch=recorded.batch,
+            resolution=size,
+            sequence=None if sequence is None else int(sequence),
+            width=float(recorded.inputs.get("width", "1.0")),
+        )
     shape = None if isinstance(given, Graph) else recorded.input_shapes
     graph = read_graph(given, dtype=recorded.dtype, shape=shape)
     if model_identity(given, graph) != identity:

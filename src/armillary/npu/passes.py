@@ -1,6 +1,7 @@
 """What each pass of the compiler hands on, as a table for people.
 
-In:  a network, a chip, and the name of a pass: fold, fuse, place, geometry, reside, cache, tile, cut or emit.
+In:  a network, a chip, and the name of a pass: recognise, fold, lower, fuse, place, geometry, reside, cache, tile, cut
+or emit.
 Out: `PassTable`: a title, columns and rows of plain values, one row an operator, layer, tensor, tile or task.
 Nothing is played: `emit` is the last pass.
 """
@@ -16,14 +17,15 @@ import numpy as np
 
 from armillary.errors import canonical_name, unknown_name
 from armillary.hardware import Chip, load_chip
-from armillary.npu.compile import compile_network
+from armillary.npu.compile import compile_network, functions
 from armillary.npu.emit import emit
 from armillary.npu.fold import fold
 from armillary.npu.geometry import Geometry
+from armillary.npu.lower import lower
 from armillary.npu.place import Engine
 from armillary.npu.plan import Plan
 from armillary.npu.run import read_graph
-from armillary.workload import Graph
+from armillary.workload import Graph, recognise
 
 Cell = str | int | float | bool
 
@@ -52,6 +54,8 @@ def passes(
     batch: int = 1,
     shape: Mapping[str, tuple[int, ...]] | None = None,
     resolution: int | None = None,
+    sequence: int | None = None,
+    width: float = 1.0,
 ) -> PassTable:
     """Return what the pass `name` hands on when `model` is compiled for `chip`.
 
@@ -63,6 +67,8 @@ def passes(
         batch: items of one inference; networks of the zoo only.
         shape: shapes of inputs by name, for the dimensions that a model file leaves open.
         resolution: height and width of the image, pixels; networks of the zoo only.
+        sequence: tokens, steps, or cached tokens of a decode; networks of the zoo only.
+        width: channel multiplier; networks of the zoo only.
 
     Raises:
         InputError: no such pass (lists the known ones), or as `run`.
@@ -73,7 +79,9 @@ def passes(
         error = unknown_name("pass", name, ())
         raise type(error)(error.message, hint=f"passes: {', '.join(PASSES)}")
     device = chip if isinstance(chip, Chip) else load_chip(chip)
-    graph = read_graph(model, dtype=dtype, batch=batch, shape=shape, resolution=resolution)
+    graph = read_graph(
+        model, dtype=dtype, batch=batch, shape=shape, resolution=resolution, sequence=sequence, width=width
+    )
     chosen = by_fold[canonical_name(name)]
     title, columns, rows = _SHOWN[chosen](graph, compile_network(graph, device))
     return PassTable(chosen, title, tuple(columns), tuple(rows))
@@ -82,21 +90,39 @@ def passes(
 Shown = tuple[str, Sequence[str], Sequence[tuple[Cell, ...]]]
 
 
+def _recognise(graph: Graph, plan: Plan) -> Shown:
+    whole = recognise(graph, functions(plan.chip))
+    return _operators(whole, f"operators; {_fewer(graph, whole)} were pieces of others")
+
+
 def _fold(graph: Graph, plan: Plan) -> Shown:
-    folded = fold(graph)
-    kept = {op.name for op in folded.operators}
-    gone = len(graph.operators) - len(kept)
+    whole = recognise(graph, functions(plan.chip))
+    folded = fold(whole)
+    return _operators(folded, f"operators that remain; {_fewer(whole, folded)} were folded away")
+
+
+def _lower(graph: Graph, plan: Plan) -> Shown:
+    folded = fold(recognise(graph, functions(plan.chip)))
+    lowered = lower(folded, plan.chip)
+    added = len(lowered.operators) - len(folded.operators)
+    return _operators(lowered, f"operators; {added} more than before, in place of what the chip lacks")
+
+
+def _fewer(before: Graph, after: Graph) -> str:
+    return f"{len(before.operators) - len(after.operators)} of {len(before.operators)}"
+
+
+def _operators(graph: Graph, title: str) -> Shown:
     rows = [
         (
             op.name,
-            op.kind.value,
-            _shape(folded, op.outputs[0]),
-            folded.tensors[op.outputs[0]].dtype,
-            " ".join(name for name in op.inputs if not folded.tensors[name].constant),
+            op.kind.value if op.activation is None else f"{op.kind.value} {op.activation.value}",
+            _shape(graph, op.outputs[0]),
+            graph.tensors[op.outputs[0]].dtype,
+            " ".join(name for name in op.inputs if not graph.tensors[name].constant),
         )
-        for op in folded.operators
+        for op in graph.operators
     ]
-    title = f"operators that remain; {gone} of {len(graph.operators)} were folded away"
     return title, ("operator", "kind", "output", "dtype", "reads"), rows
 
 
@@ -231,8 +257,8 @@ def _emit(graph: Graph, plan: Plan) -> Shown:
 
 
 _SHOWN: Final[dict[str, Callable[[Graph, Plan], Shown]]] = {
-    "fold": _fold, "fuse": _fuse, "place": _place, "geometry": _geometry, "reside": _reside, "cache": _cache,
-    "tile": _tile, "cut": _cut, "emit": _emit,
+    "recognise": _recognise, "fold": _fold, "lower": _lower, "fuse": _fuse, "place": _place, "geometry": _geometry,
+    "reside": _reside, "cache": _cache, "tile": _tile, "cut": _cut, "emit": _emit,
 }  # fmt: skip
 PASSES: Final = tuple(_SHOWN)
 "Passes in the order in which the compiler runs them."

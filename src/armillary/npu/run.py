@@ -37,6 +37,8 @@ def run(
     batch: int = 1,
     shape: Mapping[str, tuple[int, ...]] | None = None,
     resolution: int | None = None,
+    sequence: int | None = None,
+    width: float = 1.0,
     queue_depth: int = 1,
     seed: int = 0,
 ) -> NpuResult:
@@ -49,6 +51,8 @@ def run(
         batch: items of one inference; networks of the zoo only.
         shape: shapes of inputs by name, for the dimensions that a model file leaves open.
         resolution: height and width of the image, pixels; networks of the zoo only.
+        sequence: tokens, steps, or cached tokens of a decode; networks of the zoo only.
+        width: channel multiplier; networks of the zoo only.
         queue_depth: inferences in flight for the throughput; the other figures are those of one inference alone.
         seed: recorded with the result; nothing in this run is random.
 
@@ -63,7 +67,9 @@ def run(
     if not 1 <= queue_depth <= MAX_QUEUE_DEPTH:
         raise InputError(f"{queue_depth} inferences in flight", where="queue_depth", hint=f"1 to {MAX_QUEUE_DEPTH}")
     device = chip if isinstance(chip, Chip) else load_chip(chip)
-    graph = read_graph(model, dtype=dtype, batch=batch, shape=shape, resolution=resolution)
+    graph = read_graph(
+        model, dtype=dtype, batch=batch, shape=shape, resolution=resolution, sequence=sequence, width=width
+    )
     plan = compile_network(graph, device)
     program = emit(plan)
     timeline = Timeline.from_trace(simulate(program.tasks))
@@ -77,7 +83,11 @@ def run(
         timeline=timeline,
         trust=measure.trust(plan, dtype, items),
         seed=seed,
-        inputs={"model": model_identity(model, graph), "chip": chip_identity(device)},
+        inputs={
+            "model": model_identity(model, graph),
+            "chip": chip_identity(device),
+            **_zoo_sizes(sequence, width),
+        },
         run=RunInfo.now(wall_s=perf_counter() - started),
         model=graph.name,
         chip=device.name,
@@ -114,13 +124,25 @@ def read_graph(
     batch: int = 1,
     shape: Mapping[str, tuple[int, ...]] | None = None,
     resolution: int | None = None,
+    sequence: int | None = None,
+    width: float = 1.0,
 ) -> Graph:
     """Return the graph that `run` compiles; arguments and errors as there."""
     if not isinstance(model, Graph):
-        return load_model(model, shapes=shape, resolution=resolution, batch=batch, dtype=dtype)
-    if shape or resolution is not None or batch != 1:
-        raise InputError(f"the graph {model.name!r} has its shapes", hint="leave out shape, resolution and batch")
+        return load_model(
+            model, shapes=shape, resolution=resolution, sequence=sequence, width=width, batch=batch, dtype=dtype
+        )
+    if shape or resolution is not None or sequence is not None or width != 1.0 or batch != 1:
+        raise InputError(
+            f"the graph {model.name!r} has its shapes", hint="leave out shape, resolution, sequence, width and batch"
+        )
     return with_dtype(model, dtype)
+
+
+def _zoo_sizes(sequence: int | None, width: float) -> dict[str, str]:
+    """Return the sizes that the shapes of inputs do not tell, where they are not the defaults."""
+    given = {} if sequence is None else {"sequence": str(sequence)}
+    return given if width == 1.0 else given | {"width": repr(width)}
 
 
 def _items(graph: Graph) -> int:
