@@ -173,14 +173,14 @@ def pop_share(sharing: Any, link: Any) -> None:
         child = 2 * place + 1
         if child >= size:
             break
+        # As in heap.sift_down: arithmetic for a choice that is a coin toss.
+        second = min(child + 1, size - 1)
+        left, right = sharing[base + child], sharing[base + second]
+        smaller = (right["finish"] < left["finish"]) | (
+            (right["finish"] == left["finish"]) & (right["task"] < left["task"])
+        )
+        child += smaller * (second - child)
         below = sharing[base + child]
-        if child + 1 < size:
-            other = sharing[base + child + 1]
-            if other["finish"] < below["finish"] or (
-                other["finish"] == below["finish"] and other["task"] < below["task"]
-            ):
-                child += 1
-                below = other
         if finish < below["finish"] or (finish == below["finish"] and task < below["task"]):
             break
         sharing[base + place]["finish"], sharing[base + place]["task"] = below["finish"], below["task"]
