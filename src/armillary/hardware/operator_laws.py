@@ -48,7 +48,7 @@ class DenseLaw(OperatorLaw):
 
     COEFFICIENTS: ClassVar = (
         "launch", "channel_cost", "work", "windowed", "strided", "read", "write", "sharpness", "width_fill",
-        "height_fill", "narrow_input",
+        "height_fill", "input_fill", "narrow_input",
     )  # fmt: skip
 
     form: Literal["dense"]
@@ -66,6 +66,8 @@ class DenseLaw(OperatorLaw):
     "Bytes written in a cycle."
     sharpness: Annotated[float, Field(ge=1, le=12)]
     "Exponent of the norm that joins the three: 1 adds them up, a large one takes the longest."
+    input_fill: Share
+    "How far input channels count in whole granules of 32 bytes."
     narrow_input: Positive
     "Input channels that fewer than 16 count as (images are packed)."
 
@@ -75,6 +77,7 @@ class WindowedLaw(OperatorLaw):
 
     COEFFICIENTS: ClassVar = (
         "launch", "window_cost", "tap", "output", "strided", "width_fill", "height_fill", "tile_fill", "channel_fill",
+        "narrow_3x3",
     )  # fmt: skip
 
     form: Literal["windowed"]
@@ -90,6 +93,8 @@ class WindowedLaw(OperatorLaw):
     "How far width and height count in whole granules of 8."
     channel_fill: Share
     "How far channels count in whole granules of 32 bytes."
+    narrow_3x3: Share
+    "What is left of `channel_fill` for 3x3 windows of stride 1, which later chips do in half granules."
 
 
 class ElementwiseLaw(OperatorLaw):

@@ -58,12 +58,12 @@ def dense_cycles(shapes: Shapes, law: DenseLaw, macs_per_cycle: int, element_byt
     launch + channel_cost * C / 16 + min over mappings of (products**n + reads**n + writes**n)**(1/n), n = sharpness,
     products = work * [windowed if k > 1] * strided**(s - 1) * fill(W) fill(H) C I' k**2 / macs_per_cycle,
     reads = (W H I k**2 ceil(C / G_c) + C I k**2 ceil(W / G_w) ceil(H / G_h)) * bytes / read, writes = W H C bytes / write.
-    I' = I in granules of 32 B, or narrow_input for I < 16. Reads as in VPUNN's theoretical law.
+    I' = fill(I), or narrow_input for I < 16. Reads as in VPUNN's theoretical law.
     """
     channels = np.where(
         shapes.inputs < FEW_INPUTS,
         np.maximum(shapes.inputs, law.narrow_input),
-        _whole(shapes.inputs, CHANNEL_BYTES // element_bytes),
+        _fill(shapes.inputs, CHANNEL_BYTES // element_bytes, law.input_fill),
     )
     factor = np.where(shapes.kernel > 1, law.windowed, 1.0) * law.strided ** (shapes.stride - 1)
     area = _fill(shapes.width, POSITIONS, law.width_fill) * _fill(shapes.height, POSITIONS, law.height_fill)
@@ -84,12 +84,14 @@ def windowed_cycles(shapes: Shapes, law: WindowedLaw, macs_per_cycle: int, eleme
     """Cycles of depthwise convolutions and pools.
 
     launch + window_cost * k**2 + side(W) side(H) fill(C) / 16 * (tap * strided**(s - 1) * k**2 + output),
-    side(x) = (1 - tile_fill) fill(x) + tile_fill * 8 ceil(x / 8).
+    side(x) = (1 - tile_fill) fill(x) + tile_fill * 8 ceil(x / 8); the share of fill(C) is channel_fill, times narrow_3x3
+    where k = 3 and s = 1.
     """
+    halved = np.where((shapes.kernel == 3) & (shapes.stride == 1), law.narrow_3x3, 1.0)
     outputs = (
         _side(shapes.width, law.width_fill, law.tile_fill)
         * _side(shapes.height, law.height_fill, law.tile_fill)
-        * _fill(shapes.outputs, CHANNEL_BYTES // element_bytes, law.channel_fill)
+        * _fill(shapes.outputs, CHANNEL_BYTES // element_bytes, law.channel_fill * halved)
     )
     each = law.tap * law.strided ** (shapes.stride - 1) * shapes.taps + law.output
     return np.asarray(law.launch + law.window_cost * shapes.taps + outputs / 16 * each, np.float64)
@@ -117,7 +119,7 @@ def _whole(size: IntArray, granule: int) -> IntArray:
     return -(-size // granule) * granule
 
 
-def _fill(size: IntArray, granule: int, share: float) -> FloatArray:
+def _fill(size: IntArray, granule: int, share: float | FloatArray) -> FloatArray:
     return np.asarray(size + share * (_whole(size, granule) - size), np.float64)
 
 
