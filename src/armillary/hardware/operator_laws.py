@@ -47,7 +47,7 @@ class DenseLaw(OperatorLaw):
     """Convolutions: the longest of products, reads and writes, in the best of the three mappings of the array."""
 
     COEFFICIENTS: ClassVar = (
-        "launch", "channel_cost", "work", "windowed", "strided", "read", "write", "sharpness", "width_fill",
+        "launch", "channel_cost", "work", "windowed", "skipped", "read", "write", "sharpness", "width_fill",
         "height_fill", "input_fill", "narrow_input",
     )  # fmt: skip
 
@@ -57,9 +57,9 @@ class DenseLaw(OperatorLaw):
     work: Positive
     "Cycles per ideal cycle of a 1x1 convolution."
     windowed: Positive
-    "Factor on `work` where the kernel is larger than 1x1 (padding is skipped, windows reuse inputs)."
-    strided: Positive
-    "Factor on `work` per step of stride beyond 1."
+    "Factor on `work` where the kernel is larger than 1x1, whose windows reuse inputs."
+    skipped: Share
+    "Share of the taps on padding that cost nothing."
     read: Positive
     "Bytes read in a cycle."
     write: Positive

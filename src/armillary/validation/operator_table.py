@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 def operator_table(references: Sequence[OperatorReference]) -> OperatorTable:
     """Return `references` as a table whose reference column holds the measured cycles."""
-    from armillary.npu.laws.forms import Shapes
-    from armillary.npu.laws.table import ELEMENT_TYPES, OPERATORS, OperatorTable
+    from armillary.npu.laws.table import ELEMENT_TYPES, OPERATORS, OperatorTable, shapes_of
 
     columns = {
         "in_w": tuple(r.input[0] for r in references),
@@ -41,6 +40,6 @@ def operator_table(references: Sequence[OperatorReference]) -> OperatorTable:
         ops=tuple(OPERATORS[r.op] for r in references),
         dtypes=tuple(ELEMENT_TYPES[r.dtype] for r in references),
         sizes=columns,
-        shapes=Shapes(*(np.array(columns[name], np.int64) for name in ("out_w", "out_h", "out_c", "in_c", "k", "s"))),
+        shapes=shapes_of(columns),
         reference=np.array([r.value for r in references], np.float64),
     )

@@ -9,7 +9,7 @@ Granules: the array covers 4 x 4 positions at once; 32 bytes of channels are one
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -35,6 +35,9 @@ class Shapes:
     inputs: IntArray  # input channels
     kernel: IntArray  # width of the square window
     stride: IntArray
+    in_width: IntArray
+    in_height: IntArray
+    pad: IntArray  # at the left and at the top; outputs and inputs say what the other sides have
 
     def __len__(self) -> int:
         return len(self.width)
@@ -46,26 +49,24 @@ class Shapes:
 
     def select(self, rows: IntArray) -> Shapes:
         """Return the given rows."""
-        return Shapes(
-            self.width[rows], self.height[rows], self.outputs[rows], self.inputs[rows], self.kernel[rows],
-            self.stride[rows],
-        )  # fmt: skip
+        return Shapes(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 def dense_cycles(shapes: Shapes, law: DenseLaw, macs_per_cycle: int, element_bytes: int) -> FloatArray:
     """Cycles of convolutions.
 
     launch + channel_cost * C / 16 + min over mappings of (products**n + reads**n + writes**n)**(1/n), n = sharpness,
-    products = work * [windowed if k > 1] * strided**(s - 1) * fill(W) fill(H) C I' k**2 / macs_per_cycle,
+    products = work * [windowed if k > 1] * fill(W) fill(H) C I' k**2 (1 - skipped * (1 - inside)) / macs_per_cycle,
     reads = (W H I k**2 ceil(C / G_c) + C I k**2 ceil(W / G_w) ceil(H / G_h)) * bytes / read, writes = W H C bytes / write.
-    I' = fill(I), or narrow_input for I < 16. Reads as in VPUNN's theoretical law.
+    I' = fill(I), or narrow_input for I < 16; inside = share of the taps that meet the input, not its padding. Reads as
+    in VPUNN's theoretical law, which leaves out products with padding too.
     """
     channels = np.where(
         shapes.inputs < FEW_INPUTS,
         np.maximum(shapes.inputs, law.narrow_input),
         _fill(shapes.inputs, CHANNEL_BYTES // element_bytes, law.input_fill),
     )
-    factor = np.where(shapes.kernel > 1, law.windowed, 1.0) * law.strided ** (shapes.stride - 1)
+    factor = np.where(shapes.kernel > 1, law.windowed, 1.0) * (1 - law.skipped * (1 - inside(shapes)))
     area = _fill(shapes.width, POSITIONS, law.width_fill) * _fill(shapes.height, POSITIONS, law.height_fill)
     products = law.work * factor * area * shapes.outputs * channels * shapes.taps / macs_per_cycle
     writes = shapes.width * shapes.height * shapes.outputs * element_bytes / law.write
@@ -105,6 +106,24 @@ def elementwise_cycles(shapes: Shapes, law: ElementwiseLaw, macs_per_cycle: int,
         * _fill(shapes.outputs, ELEMENTWISE_CHANNELS, law.channel_fill)
     )
     return np.asarray(law.launch + law.channel_cost * shapes.outputs / 16 + elements / law.rate, np.float64)
+
+
+def inside(shapes: Shapes) -> FloatArray:
+    """Return the share of all taps that meet the input and not its padding, shape (rows,)."""
+    wide = _taps_inside(shapes.width, shapes.in_width, shapes)
+    high = _taps_inside(shapes.height, shapes.in_height, shapes)
+    return np.asarray(wide * high / (shapes.width * shapes.height * shapes.taps), np.float64)
+
+
+def _taps_inside(outputs: IntArray, inputs: IntArray, shapes: Shapes) -> IntArray:
+    """Return how many (output, tap) pairs along one side meet the input."""
+    count = np.zeros_like(outputs)
+    for tap in range(int(shapes.kernel.max(initial=0))):
+        # Output x reads input x * stride - pad + tap.
+        first = np.maximum(0, -(-(shapes.pad - tap) // shapes.stride))
+        last = np.minimum(outputs - 1, (inputs - 1 + shapes.pad - tap) // shapes.stride)
+        count += np.where(tap < shapes.kernel, np.maximum(last - first + 1, 0), 0)
+    return count
 
 
 # Form of a law -> its equation: (shapes, law, products of the tile in a cycle, bytes of an element) -> cycles.

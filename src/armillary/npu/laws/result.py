@@ -92,7 +92,10 @@ class OperatorCosts:
         if self.median_abs_error is not None and self.p90_abs_error is not None:
             shown.append(("error against cycles_nn", _errors(self.median_abs_error, self.p90_abs_error)))
         shown += [
-            (f"  {group.op} {group.dtype}", f"{_errors(group.median_abs_error, group.p90_abs_error)}, {group.rows} rows")
+            (
+                f"  {group.op} {group.dtype}",
+                f"{_errors(group.median_abs_error, group.p90_abs_error)}, {group.rows} rows",
+            )
             for group in self.groups
         ]
         return [*shown, *self.trust.rows()]

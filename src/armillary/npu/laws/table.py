@@ -72,12 +72,18 @@ def read_table(path: str | Path) -> OperatorTable:
         ops=tuple(_words(rows, lines, "op", OPERATORS, source)),
         dtypes=tuple(_words(rows, lines, "dtype", ELEMENT_TYPES, source)),
         sizes=sizes,
-        shapes=Shapes(*(np.array(sizes[name], np.int64) for name in ("out_w", "out_h", "out_c", "in_c", "k", "s"))),
+        shapes=shapes_of(sizes),
         reference=_reference(rows, lines, source),
     )
     for row in range(len(rows)):
         _check_shape(table, row)
     return table
+
+
+def shapes_of(sizes: Mapping[str, tuple[int, ...]]) -> Shapes:
+    """Return the columns of sizes, by the names of a table, as arrays."""
+    names = ("out_w", "out_h", "out_c", "in_c", "k", "s", "in_w", "in_h", "pad")
+    return Shapes(*(np.array(sizes[name], np.int64) for name in names))
 
 
 def _rows(path: Path) -> tuple[list[int], list[dict[str, str]]]:
