@@ -1,11 +1,12 @@
 """Fit the operator laws of the Intel NPUs to tables of predicted cycles, and say how far they carry.
 
-In:  `data/npu/npu27_predicted_cycles.csv` and `npu40_predicted_cycles.csv` below the data root (or `--data DIR`), and the
-     silicon figures of `armillary.validation`. Rows with index mod 4 = 0 are held out of every fit.
+In:  `data/npu/npu27_predicted_cycles.csv` and `npu40_predicted_cycles.csv` below the data root (or `--data DIR`),
+     and the silicon figures of `armillary.validation`. Rows with index mod 4 = 0 are held out of every fit.
 Out: coefficients of a law per chip, operator and element type; errors in the fit, held out, held out without shapes
      that the fit saw under another index, and five-fold within the fit. `--write` puts the laws into the chip files.
-Objective: soft-L1 of log(law / table) plus a ridge to a starting point, so that what rows do not tell stays where it was;
-for NPU 4.0, which has a quarter of the rows, that point is the law of 2.7, on a steeper ridge, with the scratchpad's bytes in a cycle scaled.
+Objective: soft-L1 of log(law / table) plus a ridge to a starting point, so that what rows do not tell stays where it
+was; for NPU 4.0, which has a quarter of the rows, that point is the law of 2.7, on a steeper ridge, with the bytes that
+the scratchpad gives in a cycle scaled.
 """
 
 from __future__ import annotations
@@ -53,18 +54,20 @@ WINDOWED = {
 ELEMENTWISE = {
     "launch": 110.0, "channel_cost": 6.0, "rate": 20.0, "width_fill": 0.2, "height_fill": 0.5, "channel_fill": 0.2,
 }  # fmt: skip
+# Form -> its class and where the search begins; operator -> its form.
 FORMS: Mapping[str, tuple[type[Law], Mapping[str, float]]] = {
-    "conv": (DenseLaw, DENSE),
-    "depthwise": (WindowedLaw, WINDOWED),
-    "max_pool": (WindowedLaw, WINDOWED),
-    "avg_pool": (WindowedLaw, WINDOWED),
-    "add": (ElementwiseLaw, ELEMENTWISE),
+    "dense": (DenseLaw, DENSE),
+    "windowed": (WindowedLaw, WINDOWED),
+    "elementwise": (ElementwiseLaw, ELEMENTWISE),
 }
-NAMES = {DenseLaw: "dense", WindowedLaw: "windowed", ElementwiseLaw: "elementwise"}
+FORM_OF = {
+    "conv": "dense", "depthwise": "windowed", "max_pool": "windowed", "avg_pool": "windowed", "add": "elementwise",
+}  # fmt: skip
 
-# The weights at which median and 90th percentile of the error of a row that the fit leaves out are least, over the rows of
-# the fit (tried from 0.05 to 0.8; flat between 0.1 and 0.4).
-LOO_RIDGE = {DenseLaw: 0.2, WindowedLaw: 0.3, ElementwiseLaw: 0.4}
+WEAK_RIDGE = {"dense": 0.02, "windowed": 0.02, "elementwise": 0.02}
+# Median and 90th percentile of the error of a row that the fit leaves out are least here, over the rows of the fit
+# (tried from 0.05 to 0.8; flat between 0.1 and 0.4).
+STEEP_RIDGE = {"dense": 0.2, "windowed": 0.3, "elementwise": 0.4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +77,32 @@ class Source:
     chip: str
     device: str
     file: str
-    ridge: Mapping[type[Law], float]
+    ridge: Mapping[str, float]  # by form
     scratchpad_bytes_per_cycle: float  # words x read ports x clock of the scratchpad over clock of the array: VPUNN
     macs_per_cycle: Mapping[str, int]
     note: str
 
 
 SOURCES = (
-    Source("intel-npu-2.7", "27", "data/npu/npu27_predicted_cycles.csv", dict.fromkeys(NAMES, 0.02), 16 * 8 * 975 / 1300, {"int8": 2048, "fp16": 1024},
-           "750 predicted cycles of Intel's silicon-trained network VPUNN vpu_2_7, and one silicon cycle count"),
-    Source("intel-npu-4.0", "40", "data/npu/npu40_predicted_cycles.csv", LOO_RIDGE, 32 * 8 * 971 / 1700, {"int8": 2048, "fp16": 1024},
-           "200 predicted cycles of Intel's silicon-trained network VPUNN vpu_4_0, drawn to the laws of intel-npu-2.7"),
-)  # fmt: skip
+    Source(
+        chip="intel-npu-2.7",
+        device="27",
+        file="data/npu/npu27_predicted_cycles.csv",
+        ridge=WEAK_RIDGE,
+        scratchpad_bytes_per_cycle=16 * 8 * 975 / 1300,
+        macs_per_cycle={"int8": 2048, "fp16": 1024},
+        note="750 cycles predicted by Intel's silicon-trained network (VPUNN vpu_2_7), and one silicon count",
+    ),
+    Source(
+        chip="intel-npu-4.0",
+        device="40",
+        file="data/npu/npu40_predicted_cycles.csv",
+        ridge=STEEP_RIDGE,
+        scratchpad_bytes_per_cycle=32 * 8 * 971 / 1700,
+        macs_per_cycle={"int8": 2048, "fp16": 1024},
+        note="200 cycles predicted by Intel's silicon-trained network (VPUNN vpu_4_0), drawn to the laws of NPU 2.7",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +127,16 @@ class Group:
     held_out: npt.NDArray[np.bool_]
     identity: IntArray  # equal for equal shapes
 
+    @property
+    def form(self) -> str:
+        """Form of the law."""
+        return FORM_OF[self.op]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Coefficients of the law."""
+        return FORMS[self.form][0].COEFFICIENTS
+
 
 def groups_of(table: OperatorTable) -> list[Group]:
     """Return the rows of each operator and element type."""
@@ -126,9 +153,9 @@ def groups_of(table: OperatorTable) -> list[Group]:
 
 def law_of(group: Group, coefficients: Mapping[str, float], errors: FloatArray | None = None, rows: int = 1) -> Law:
     """Return the law of `group` with the given coefficients, and its errors where they are known."""
-    form, _ = FORMS[group.op]
+    form, _ = FORMS[group.form]
     median, p90 = (1.0, 1.0) if errors is None else (float(np.median(errors)), float(np.quantile(errors, 0.9)))
-    about = {"op": group.op, "dtype": group.dtype, "form": NAMES[form], "rows": rows}
+    about = {"op": group.op, "dtype": group.dtype, "form": group.form, "rows": rows}
     shown = {"median_error": max(round(median, 3), 1e-3), "p90_error": min(max(round(p90, 3), 1e-3), 1.0)}
     return form(**about, **shown, **coefficients)
 
@@ -146,9 +173,14 @@ def to_coefficients(vector: FloatArray, names: Sequence[str]) -> dict[str, float
     }
 
 
+def rounded(name: str, value: float) -> float:
+    """Return a coefficient as it is written."""
+    return round(value, 4) if name in LINEAR else float(f"{value:.4g}")
+
+
 def fit(group: Group, rows: IntArray, start: Mapping[str, float], ridge: float, laws: OperatorLaws) -> dict[str, float]:
     """Return the coefficients that fit the given rows of `group` best, near `start` as far as `ridge` says."""
-    names = FORMS[group.op][0].COEFFICIENTS
+    names = group.names
     shapes, log_cycles = group.shapes.select(rows), np.log(group.cycles[rows])
     first = to_vector(start, names)
     limits = [LIMITS.get(name, (0.0, 1.0)) for name in names]
@@ -200,7 +232,7 @@ def fit_group(group: Group, start: Mapping[str, float], ridge: float, laws: Oper
     seen, unseen = np.flatnonzero(~group.held_out), np.flatnonzero(group.held_out)
     new = unseen[~np.isin(group.identity[unseen], group.identity[seen])]
     folds = fold_errors(group, start, ridge, laws)
-    best = {name: float(f"{value:.4g}") for name, value in fit(group, seen, start, ridge, laws).items()}
+    best = {name: rounded(name, value) for name, value in fit(group, seen, start, ridge, laws).items()}
     held_out = absolute_errors(group, unseen, best, laws)
     return Fitted(
         law_of(group, best, held_out if len(unseen) else folds, len(seen)),
@@ -265,7 +297,7 @@ def block_text(block: OperatorLaws) -> str:
         lines.append(f"    - op: {law.op}")
         lines += [f"      {name}: {getattr(law, name)}" for name in ("dtype", "form", "rows")]
         lines += [f"      {name}: {getattr(law, name).value:g}" for name in ("median_error", "p90_error")]
-        lines += [f"      {name}: {getattr(law, name):.4g}" for name in law.COEFFICIENTS]
+        lines += [f"      {name}: {getattr(law, name)!r}" for name in law.COEFFICIENTS]
     return "\n".join(lines) + "\n"
 
 
@@ -324,13 +356,13 @@ def main() -> int:
     for source in SOURCES:
         table = read_table(data_file(source.file, root=arguments.data))
         groups = groups_of(table)
-        plain = laws_block(source, table, [law_of(group, FORMS[group.op][1]) for group in groups])
+        plain = laws_block(source, table, [law_of(group, FORMS[group.form][1]) for group in groups])
         fitted = []
         for group in groups:
-            start = starts.get((group.op, group.dtype), FORMS[group.op][1])
+            start = starts.get((group.op, group.dtype), FORMS[group.form][1])
             if first is not None:
                 start = with_bandwidth(start, source.scratchpad_bytes_per_cycle / first.scratchpad_bytes_per_cycle)
-            fitted.append(fit_group(group, start, source.ridge[FORMS[group.op][0]], plain))
+            fitted.append(fit_group(group, start, source.ridge[group.form], plain))
         if first is None:
             first = source
             narrow = {"narrow_input": fit_narrow_input(fitted, plain)}

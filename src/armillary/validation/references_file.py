@@ -1,6 +1,7 @@
 """Read the reference figures of one system.
 
-In:  the name of a system ("npu"). Out: its `Reference` records (results of runs) and `OperatorReference` records (single operators), in file order.
+In:  the name of a system ("npu").
+Out: its `Reference` records (results of runs) and `OperatorReference` records (single operators), in file order.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ Out: `OperatorCosts`: cycles, ideal cycles and energy a row, and the errors agai
 
 from __future__ import annotations
 
+from armillary.npu.laws.cost_table import operators
 from armillary.npu.laws.costs import operator_cycles
 from armillary.npu.laws.energy import energy_pv_cycles, ideal_cycles
-from armillary.npu.laws.cost_table import operators
 from armillary.npu.laws.result import OperatorCost, OperatorCosts
 from armillary.npu.laws.table import OperatorTable, read_table
 

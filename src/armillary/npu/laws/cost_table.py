@@ -9,6 +9,7 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+import numpy.typing as npt
 
 from armillary.hardware import Chip, OperatorLaws, load_chip
 from armillary.npu.geometry import FloatArray
@@ -115,7 +116,7 @@ def _trust(table: OperatorTable, chip: Chip, laws: OperatorLaws) -> Trust:
     )
 
 
-def _inside(shapes: Shapes, laws: OperatorLaws) -> FloatArray:
+def _inside(shapes: Shapes, laws: OperatorLaws) -> npt.NDArray[np.bool_]:
     """Return which rows lie in the spans of the fit, shape (rows,)."""
     positions = shapes.width * shapes.height
     spans = (
@@ -124,7 +125,8 @@ def _inside(shapes: Shapes, laws: OperatorLaws) -> FloatArray:
         (shapes.kernel, laws.kernel),
         (positions, laws.positions),
     )
-    return np.logical_and.reduce([(span.low <= column) & (column <= span.high) for column, span in spans])
+    each = [(span.low <= column) & (column <= span.high) for column, span in spans]
+    return np.asarray(np.logical_and.reduce(each), np.bool_)
 
 
 def _or_none(number: float) -> float | None:

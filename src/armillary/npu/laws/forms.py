@@ -57,7 +57,8 @@ def dense_cycles(shapes: Shapes, law: DenseLaw, macs_per_cycle: int, element_byt
 
     launch + channel_cost * C / 16 + min over mappings of (products**n + reads**n + writes**n)**(1/n), n = sharpness,
     products = work * [windowed if k > 1] * fill(W) fill(H) C I' k**2 (1 - skipped * (1 - inside)) / macs_per_cycle,
-    reads = (W H I k**2 ceil(C / G_c) + C I k**2 ceil(W / G_w) ceil(H / G_h)) * bytes / read, writes = W H C bytes / write.
+    reads = (W H I k**2 ceil(C / G_c) + C I k**2 ceil(W / G_w) ceil(H / G_h)) * bytes / read,
+    writes = W H C bytes / write.
     I' = fill(I), or narrow_input for I < 16; inside = share of the taps that meet the input, not its padding. Reads as
     in VPUNN's theoretical law, which leaves out products with padding too.
     """
@@ -85,8 +86,8 @@ def windowed_cycles(shapes: Shapes, law: WindowedLaw, macs_per_cycle: int, eleme
     """Cycles of depthwise convolutions and pools.
 
     launch + window_cost * k**2 + side(W) side(H) fill(C) / 16 * (tap * strided**(s - 1) * k**2 + output),
-    side(x) = (1 - tile_fill) fill(x) + tile_fill * 8 ceil(x / 8); the share of fill(C) is channel_fill, times narrow_3x3
-    where k = 3 and s = 1.
+    side(x) = (1 - tile_fill) fill(x) + tile_fill * 8 ceil(x / 8); the share of fill(C) is channel_fill, times
+    narrow_3x3 where k = 3 and s = 1.
     """
     halved = np.where((shapes.kernel == 3) & (shapes.stride == 1), law.narrow_3x3, 1.0)
     outputs = (
