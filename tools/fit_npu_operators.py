@@ -282,7 +282,7 @@ def block_text(block: OperatorLaws) -> str:
     """Return the laws as the last block of a chip file."""
     rates = ", ".join(f"{dtype}: {rate}" for dtype, rate in block.macs_per_cycle.items())
     lines = [
-        "# One operator on one tile; what the coefficients mean stands in the JSON Schema and in the documents.",
+        "# One operator on one tile; `armillary catalog schema` says what each coefficient means.",
         "operator_laws:",
         f"  fitted_by: {block.fitted_by}",
         f'  from: "{block.source}"',

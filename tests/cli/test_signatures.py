@@ -12,6 +12,7 @@ from armillary.cli.common import Common
 # (command module, verb) -> (module, function) of the same act in Python.
 VERBS = {
     ("armillary.cli.npu", "run"): ("armillary.npu", "run"),
+    ("armillary.cli.npu", "operators"): ("armillary.npu", "operators"),
 }
 
 

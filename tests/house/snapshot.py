@@ -22,7 +22,7 @@ from tests.house.source_tree import sources
 SNAPSHOT = Path(__file__).with_name("public_surface.json")
 
 # Results whose fields are JSON keys: command -> (module, class).
-RESULTS = {"npu run": ("armillary.npu", "NpuResult")}
+RESULTS = {"npu run": ("armillary.npu", "NpuResult"), "npu operators": ("armillary.npu", "OperatorCosts")}
 
 
 def surface() -> dict[str, Any]:

@@ -77,7 +77,8 @@ def test_the_errors_that_a_law_states_are_those_of_its_held_out_rows(chip: str, 
 def tool() -> ModuleType:
     path = Path(__file__).resolve().parents[2] / "tools" / "fit_npu_operators.py"
     spec = importlib.util.spec_from_file_location("fit_npu_operators", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
