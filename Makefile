@@ -11,7 +11,7 @@ CODE     = src tests docs/conf.py $(SCRIPTS)
 TYPED    = src/armillary tests $(SCRIPTS)
 NUDENET := .cache/models/nudenet/320n.onnx
 
-.PHONY: run install test suite lint type test-nightly coverage bench bench-record bench-compare docs snapshot clean
+.PHONY: run install test suite lint type test-nightly coverage bench bench-record bench-compare docs snapshot tables clean
 .DELETE_ON_ERROR:
 
 run: .make/core $(NUDENET)
@@ -31,6 +31,7 @@ test: .make/test .make/browser
 	@$(MAKE) --no-print-directory lint type suite
 
 suite:
+	@$(PY) -m tests.warm
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal -q
 
 lint:
@@ -53,6 +54,10 @@ coverage: .make/test
 # The public surface, written anew after a change that is meant (then say so in CHANGELOG.md).
 snapshot:
 	$(PY) -m tests.house.snapshot --write
+
+# The error tables of docs/models, as `armillary validate` obtains them.
+tables:
+	$(PY) tools/error_tables.py
 
 # ---- measurements
 

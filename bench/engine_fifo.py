@@ -6,13 +6,16 @@ C); `engine.whole` takes in the layout and the trace. Every peer must find the s
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from armillary.engine import TaskGraph
 from armillary.engine.simulate import Simulation, simulate
 from bench.benchmark import Benchmark, Measured, Target
 from bench.graphs import fifo_dag
-from bench.measure import medians_s, timed
+from bench.measure import medians_s, repeated, timed
 from bench.peers import fifo_dag_c
 
 
@@ -23,32 +26,30 @@ def check_equal(graph: TaskGraph, start: object, end: object, peer: str) -> None
     assert np.array_equal(trace.end, np.asarray(end)), f"{peer} ends tasks at other ticks"
 
 
-def against_lean_simpy() -> Measured:
+def against_simpy(play: Callable[[Any], Any], runs: int) -> Measured:
+    """Tasks/s of our loop and of a SimPy model, `play`, of the same graph."""
     from bench.peers import simpy_dag
 
     graph = fifo_dag()
     lists = simpy_dag.lists_of(graph)
-    check_equal(graph, *simpy_dag.play_servers(lists), "SimPy")
+    start, end = play(lists)
+    check_equal(graph, start, end, "SimPy")
     ours, peer = medians_s(
-        3,
-        timed(lambda: Simulation(graph), Simulation.advance),
-        timed(lambda: lists, simpy_dag.play_servers),
+        runs, repeated(timed(lambda: Simulation(graph), Simulation.advance)), timed(lambda: lists, play)
     )
     return Measured(len(graph) / ours, len(graph) / peer)
 
 
-def against_usual_simpy() -> Measured:
-    from bench.peers import simpy_dag
+def lean_simpy() -> Measured:
+    from bench.peers.simpy_dag import play_servers
 
-    graph = fifo_dag()
-    lists = simpy_dag.lists_of(graph)
-    check_equal(graph, *simpy_dag.play_tasks(lists), "SimPy")
-    ours, peer = medians_s(
-        1,
-        timed(lambda: Simulation(graph), Simulation.advance),
-        timed(lambda: lists, simpy_dag.play_tasks),
-    )
-    return Measured(len(graph) / ours, len(graph) / peer)
+    return against_simpy(play_servers, 3)
+
+
+def usual_simpy() -> Measured:
+    from bench.peers.simpy_dag import play_tasks
+
+    return against_simpy(play_tasks, 1)
 
 
 def whole() -> Measured:
@@ -56,7 +57,7 @@ def whole() -> Measured:
 
     graph = fifo_dag()
     lists = simpy_dag.lists_of(graph)
-    ours, peer = medians_s(3, timed(lambda: graph, simulate), timed(lambda: lists, simpy_dag.play_servers))
+    ours, peer = medians_s(3, repeated(timed(lambda: graph, simulate)), timed(lambda: lists, simpy_dag.play_servers))
     return Measured(len(graph) / ours, len(graph) / peer)
 
 
@@ -93,7 +94,7 @@ BENCHMARKS = (
     Benchmark(
         "engine.fifo_dag",
         "task/s",
-        against_lean_simpy,
+        lean_simpy,
         "cache misses on task records and mispredicted branches of queue and heap",
         Target("ratio", 60),
         "SimPy, one process a server with a Store",
@@ -101,7 +102,7 @@ BENCHMARKS = (
     Benchmark(
         "engine.fifo_dag_task",
         "task/s",
-        against_usual_simpy,
+        usual_simpy,
         "as engine.fifo_dag",
         Target("ratio", 300),
         "SimPy, one process a task",

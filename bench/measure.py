@@ -31,6 +31,11 @@ def timed(prepare: Callable[[], Subject], play: Callable[[Subject], object]) -> 
     return once
 
 
+def repeated(once: Callable[[], float], times: int = 5) -> Callable[[], float]:
+    """Return a function whose result is the median of `times` runs: for ours, where the peer takes seconds a turn."""
+    return lambda: statistics.median(once() for _ in range(times))
+
+
 def medians_s(runs: int, *once: Callable[[], float]) -> list[float]:
     """Median of `runs` results of each function, taken in turns after one turn that does not count."""
     turns = [[function() for function in once] for _ in range(runs + 1)]

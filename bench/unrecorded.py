@@ -12,18 +12,18 @@ from numba import int64
 
 from armillary.engine import Reason
 from armillary.engine._jit import njit
-from armillary.engine._policy_type import POLICY, no_policy
 from armillary.engine._state_type import TABLE, as_state, table_of
 from armillary.engine.kernel import play
 from armillary.engine.records import NEVER
 from armillary.engine.simulate import Simulation
 
 
-@njit(int64(TABLE, int64, POLICY, int64))
-def advance_unrecorded(table: Any, until: int, policy: Any, policy_kind: int) -> int:
+@njit(int64(TABLE, int64, int64, int64))
+def advance_unrecorded(table: Any, until: int, policy: int, policy_kind: int) -> int:
     return play(as_state(table), until, policy, 0, None, False)
 
 
 def play_plain(run: Simulation) -> None:
-    reason = advance_unrecorded(table_of(run._state), NEVER, no_policy, 0)
+    reason = advance_unrecorded(table_of(run._state), NEVER, 0, 0)
     assert reason == Reason.IDLE
+    assert run._state.tasks["start"][0] == -1, "the kernel records start although it was told not to"

@@ -17,7 +17,7 @@ html_theme = "furo"
 html_title = f"Armillary {__version__}"
 html_show_sourcelink = False
 
-myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist"]  # no mathematics by JavaScript: pages open without network
 myst_heading_anchors = 3
 nitpicky = False
 autodoc_typehints = "signature"

@@ -1,7 +1,7 @@
 """The family of errors, each with the exit code that the command line returns for it.
 
-In:  nothing. Out: `InputError` (2: the input is wrong), `InfeasibleError` (3: the answer is no), `ArmillaryError` (1: a defect of ours),
-and `unknown_name`, the one way to say that a name is not known.
+In:  nothing. Out: `InputError` (2: the input is wrong), `InfeasibleError` (3: the answer is no), `ArmillaryError`
+(1: a defect of ours), and `unknown_name`, the one way to say that a name is not known.
 A message is one to three lines: where, what is wrong, what would be right.
 """
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from armillary.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 PICOSECOND: Final = 1e-12
 NANOSECOND: Final = 1e-9
@@ -22,7 +26,23 @@ GIB: Final = 1024**3
 # A time beyond this many ticks is refused: sums of two such times still fit in int64.
 MAX_TICKS: Final = 2**62
 
-_DECIMAL = {"": 1.0, "f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
+_DECIMAL = {
+    "": 1.0,
+    "f": 1e-15,
+    "p": 1e-12,
+    "n": 1e-9,
+    "u": 1e-6,
+    "µ": 1e-6,
+    "m": 1e-3,
+    "k": 1e3,
+    "K": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+    "T": 1e12,
+    "P": 1e15,
+}
+# Prefixes that are written, largest first, with their powers of ten.
+_PREFIXES = (("P", 15), ("T", 12), ("G", 9), ("M", 6), ("k", 3), ("", 0), ("m", -3), ("u", -6), ("n", -9), ("p", -12))
 _BINARY = {"Ki": 1024.0, "Mi": 1024.0**2, "Gi": 1024.0**3, "Ti": 1024.0**4}
 
 # Dimension -> symbols that may follow a prefix, with their size in the base unit.
@@ -89,17 +109,46 @@ def to_ticks(seconds: float, tick_s: float) -> int:
     """
     ticks = seconds / tick_s
     if not 0.0 <= ticks < MAX_TICKS:
-        raise InputError(f"a time of {seconds!r} s does not fit in ticks of {tick_s} s", hint="use a time from 0 to 2**62 ticks")
+        raise InputError(
+            f"a time of {seconds!r} s does not fit in ticks of {tick_s} s", hint="use a time from 0 to 2**62 ticks"
+        )
     whole = round(ticks)
     # Seconds such as 3e-9 are not exact in binary: without the tolerance they would gain a tick.
     return whole if abs(ticks - whole) <= 1e-9 * max(1.0, whole) and whole < 2**40 else math.ceil(ticks)
+
+
+def to_ticks_array(seconds: npt.ArrayLike, tick_s: float) -> npt.NDArray[np.int64]:
+    """Return `to_ticks` of every element, shape as given.
+
+    Raises:
+        InputError: an element is negative, not a number, or beyond 2**62 ticks.
+    """
+    import numpy as np
+
+    ticks = np.asarray(seconds, np.float64) / tick_s
+    outside = ~((ticks >= 0.0) & (ticks < MAX_TICKS))
+    if outside.any():
+        to_ticks(float(np.asarray(seconds, np.float64)[outside][0]), tick_s)  # raises, with the words for one time
+    whole = np.rint(ticks)
+    is_whole = (np.abs(ticks - whole) <= 1e-9 * np.maximum(1.0, whole)) & (whole < 2**40)
+    return np.where(is_whole, whole, np.ceil(ticks)).astype(np.int64)
 
 
 def format_quantity(value: float, unit: str) -> str:
     """Return `value` with three significant digits and a decimal prefix: (2.6e-3, "s") -> "2.6 ms"."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g} {unit}"
-    for prefix, scale in (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0), ("m", 1e-3), ("u", 1e-6), ("n", 1e-9), ("p", 1e-12)):
+    for prefix, exponent in _PREFIXES:
+        scale = 10.0**exponent
         if abs(value) >= scale * 0.9995 or prefix == "p":
             return f"{float(f'{value / scale:.3g}'):g} {prefix}{unit}"
     raise AssertionError("unreachable")
+
+
+def format_bytes(size: float) -> str:
+    """Return a size of storage with three significant digits and a binary prefix: 7077888 -> "6.75 MiB"."""
+    for prefix, scale in (("Ti", 1024.0**4), ("Gi", 1024.0**3), ("Mi", 1024.0**2), ("Ki", 1024.0)):
+        if abs(size) >= scale * 0.9995:
+            number = size / scale
+            return f"{number:.0f} {prefix}B" if abs(number) >= 999.5 else f"{float(f'{number:.3g}'):g} {prefix}B"
+    return f"{size:.4g} B"

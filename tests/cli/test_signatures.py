@@ -7,13 +7,16 @@ from importlib import import_module
 
 import pytest
 
-from armillary.cli.common import Common
+from armillary.cli.common import Common, Verbosity
 
 # (command module, verb) -> (module, function) of the same act in Python.
 VERBS = {
     ("armillary.cli.npu", "run"): ("armillary.npu", "run"),
+    ("armillary.cli.npu", "explain"): ("armillary.npu", "explain"),
     ("armillary.cli.npu", "operators"): ("armillary.npu", "operators"),
 }
+# Options that say what is shown or where it goes, not what is computed.
+OF_THE_COMMAND_LINE = {"json", "show_pass"}
 
 
 def parameters(module: str, name: str) -> dict[str, object]:
@@ -28,5 +31,8 @@ def parameters(module: str, name: str) -> dict[str, object]:
 @pytest.mark.parametrize(("verb", "function"), VERBS.items(), ids=lambda pair: ".".join(pair))
 def test_a_verb_has_the_names_and_defaults_of_its_function(verb: tuple[str, str], function: tuple[str, str]) -> None:
     shown = parameters(*verb)
-    assert shown.pop("common") == Common()
-    assert shown | {"seed": Common().seed} == parameters(*function)
+    common = shown.pop("common")
+    seed = {"seed": common.seed} if isinstance(common, Common) else {}
+    assert common in (Common(), Verbosity())
+    computed = {name: default for name, default in shown.items() if name not in OF_THE_COMMAND_LINE}
+    assert computed | seed == parameters(*function)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from armillary.engine import GraphBuilder
-from tests.engine.executors import FASTEST
+from tests.warm import warm
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _warm_kernel() -> None:
-    for priority in (0, 1):  # the plain and the general entry
-        builder = GraphBuilder()
-        builder.tasks(2, priority=[0, priority])
-        FASTEST(builder.build()).advance()
+    warm()

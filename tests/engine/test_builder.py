@@ -188,6 +188,7 @@ RULES: dict[str, tuple[Breaker, str]] = {
     "duration": (lambda b: b.task("conv", duration=-1), "conv (task 0) has a negative duration"),
     "latency": (lambda b: b.task("conv", latency=-1), "conv (task 0) has a negative latency"),
     "release": (lambda b: b.task("conv", release=-1), "conv (task 0) has a negative release"),
+    "late": (lambda b: b.task("conv", release=2**62 + 1), "conv (task 0) has a release beyond 2**62 ticks"),
     "sensitivity": (lambda b: b.task("conv", sensitivity=1.5), "conv (task 0) has a sensitivity outside"),
     "bytes": (lambda b: b.task("conv", bytes=-1.0), "conv (task 0) has bytes that are negative"),
     "finite bytes": (lambda b: b.task("conv", bytes=np.inf), "conv (task 0) has bytes"),

@@ -21,7 +21,7 @@ from tests.engine.cases import compare, outcome, random_case, restless
 from tests.engine.executors import EXECUTORS, FASTEST, differences, each_executor
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-IN_CI = 1000
+IN_CI = 200
 NIGHTLY = 10000
 
 
@@ -37,7 +37,7 @@ def test_kernel_equals_reference(part: int) -> None:
 
 
 def test_kernel_equals_reference_on_larger_graphs() -> None:
-    _assert_equal(range(10**6, 10**6 + 15), tasks=150)
+    _assert_equal(range(10**6, 10**6 + 5), tasks=150)
 
 
 @pytest.mark.nightly
@@ -59,7 +59,7 @@ def test_kernel_equals_reference_without_compilation() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.engine.cases", "0", "60"],
         cwd=REPOSITORY,
-        env={**os.environ, "ARMILLARY_JIT": "0", "NUMBA_DISABLE_JIT": "1"},
+        env={**os.environ, "ARMILLARY_JIT": "0"},
         capture_output=True,
         text=True,
         check=False,

@@ -14,7 +14,10 @@ import numpy.typing as npt
 import pytest
 
 from armillary.engine import GraphBuilder
+from armillary.engine._jit import JIT
 from tests.engine.executors import FASTEST, play
+
+pytestmark = pytest.mark.skipif(not JIT, reason="half a million customers need compiled code")
 
 FloatArray = npt.NDArray[np.float64]
 MEAN_TICKS = 1e6  # of a service: rounding to ticks is far below the tolerance

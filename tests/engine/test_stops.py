@@ -10,7 +10,7 @@ import pytest
 
 from armillary.engine import GraphBuilder, Reason, Status, records, reference
 from armillary.engine.reference import ReferenceSimulation
-from armillary.engine.simulate import simulate
+from armillary.engine.simulate import Simulation, simulate
 from armillary.errors import ArmillaryError, InfeasibleError, InputError
 from armillary.units import MAX_TICKS
 from tests.engine.executors import EXECUTORS, each_executor
@@ -118,6 +118,59 @@ def test_end_beyond_the_range_of_ticks_is_an_overflow(executor: Any, kind: str) 
     simulation = executor(builder.build())
     assert simulation.advance() == Reason.OVERFLOW
     assert simulation.advance() == Reason.OVERFLOW
+
+
+@each_executor
+def test_overflow_is_final_whatever_is_done_at_the_stop(executor: Any) -> None:
+    builder = GraphBuilder()
+    server, link = builder.server("core"), builder.link("wire", capacity=1e-6)
+    crawl = builder.task("crawl", bytes=1e9, crossing=link)
+    builder.task("long", duration=100, on=server)
+    simulation = executor(builder.build())
+    assert simulation.advance(10) == Reason.OVERFLOW
+    simulation.cancel(crawl)
+    more = GraphBuilder()
+    more.task("new", duration=1)
+    simulation.append(more)
+    simulation.set_rate(server, 0.5)
+    for until in (0, 50, None):
+        assert simulation.advance(until) == Reason.OVERFLOW
+    assert simulation.trace().reason == Reason.OVERFLOW
+
+
+@each_executor
+def test_rate_that_moves_an_end_beyond_the_range_is_an_overflow_at_the_stop(executor: Any) -> None:
+    builder = GraphBuilder()
+    server = builder.server("core")
+    builder.task("slow", duration=2**61, on=server)
+    simulation = executor(builder.build())
+    assert simulation.advance(5) == Reason.TIME
+    simulation.set_rate(server, 1e-3)
+    assert simulation.advance(6) == Reason.OVERFLOW
+    assert simulation.advance() == Reason.OVERFLOW
+
+
+@each_executor
+def test_policy_tick_beyond_the_range_is_an_overflow(executor: Any) -> None:
+    """Only a flow that stands still is left, so time goes on with the policy alone."""
+    builder = GraphBuilder()
+    link = builder.link("wire", capacity=0.0)
+    builder.task("stuck", bytes=1.0, crossing=link)
+    simulation = executor(builder.build(), policy=lambda seen, state, command: None, period=2**61)
+    assert simulation.advance() == Reason.OVERFLOW
+    assert simulation.advance() == Reason.OVERFLOW
+
+
+def test_simulate_names_the_policy_whose_tick_lies_beyond_the_range() -> None:
+    builder = GraphBuilder()
+    builder.task("stuck", bytes=1.0, crossing=builder.link("wire", capacity=0.0))
+    with pytest.raises(InputError, match="the next call of the policy would lie beyond"):
+        simulate(builder.build(), policy=lambda seen, state, command: None, period=2**61)
+
+
+def test_period_beyond_the_range_of_ticks_is_refused() -> None:
+    with pytest.raises(InputError, match="period of 9223372036854775807 ticks"):
+        Simulation(GraphBuilder().build(), policy=lambda seen, state, command: None, period=2**63 - 1)
 
 
 def test_simulate_raises_on_overflow_with_a_name() -> None:

@@ -17,12 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from armillary.cli.app import app
+from armillary.cli.report import RESULTS
 from tests.house.source_tree import sources
 
 SNAPSHOT = Path(__file__).with_name("public_surface.json")
-
-# Results whose fields are JSON keys: command -> (module, class).
-RESULTS = {"npu run": ("armillary.npu", "NpuResult"), "npu operators": ("armillary.npu", "OperatorCosts")}
 
 
 def surface() -> dict[str, Any]:

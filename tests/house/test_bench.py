@@ -36,6 +36,13 @@ ASKED = {
 }
 
 
+@pytest.fixture(scope="module")
+def _kernel() -> None:
+    """Both entries of the kernel, compiled or loaded: their time belongs to no test."""
+    simulate(fifo_dag(10, 2))
+    simulate(chained_transfers(10, 2, 4, 2))
+
+
 def figure(value: float, peer_value: float | None, target: Target | None) -> Figure:
     benchmark = Benchmark("room.name", "task/s", lambda: Measured(value), "memory", target, "a peer")
     return Figure(benchmark, Measured(value, peer_value))
@@ -92,6 +99,7 @@ def test_a_recorded_line_tells_drifts_of_more_than_15_percent(tmp_path: Path) ->
     assert history.drifts(now, recorded) == [("a", 10.0, 8.4)]
 
 
+@pytest.mark.usefixtures("_kernel")
 def test_simpy_and_the_engine_play_the_same_schedule() -> None:
     from bench.peers import simpy_dag
 
@@ -101,6 +109,7 @@ def test_simpy_and_the_engine_play_the_same_schedule() -> None:
         assert (trace.start.tolist(), trace.end.tolist()) == play(simpy_dag.lists_of(graph))
 
 
+@pytest.mark.usefixtures("_kernel")
 def test_c_and_the_engine_play_the_same_schedule_for_the_same_causes() -> None:
     from bench.peers import fifo_dag_c
 
@@ -115,6 +124,7 @@ def test_c_and_the_engine_play_the_same_schedule_for_the_same_causes() -> None:
         assert np.array_equal(records.tasks[name][:-1], getattr(trace, name)), name
 
 
+@pytest.mark.usefixtures("_kernel")
 def test_numpy_and_the_engine_share_links_alike() -> None:
     """Whole ticks, rounded up: the two may differ by one tick a change."""
     from bench.peers.max_min import play_chains

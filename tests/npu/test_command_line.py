@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from armillary import hardware
+from armillary import hardware, npu
 from armillary.cli import main
 
 KEYS = {
@@ -88,3 +88,31 @@ def test_a_chip_is_shown_with_its_sources(capsys: pytest.CaptureFixture[str]) ->
 
 def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(output_of(capsys, "catalog", "schema"))["title"] == "Chip"
+
+
+def test_a_pass_is_shown_instead_of_a_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    arguments = ("npu", "run", "squeezenet", "--chip", "coral-edge-tpu-usb", "--show-pass")
+    text = output_of(capsys, *arguments, "tile")
+    assert text.startswith("tile: layers on the chip")
+    assert "row groups" in text
+    shown = json.loads(output_of(capsys, *arguments, "cache", "--json", "-"))
+    assert shown["pass"] == "cache"
+    assert "passes: fold, fuse" in output_of(capsys, *arguments, "tiel", code=2)
+    assert "nothing is run" in output_of(capsys, *arguments, "tile", "--out", str(tmp_path / "run"), code=2)
+
+
+def test_the_queue_depth_stands_in_the_summary_and_the_json(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("npu", "run", "squeezenet", "--chip", "coral-edge-tpu-usb", "--queue-depth", "4")
+    assert "items/s, 4 in flight" in output_of(capsys, *arguments)
+    result = json.loads(output_of(capsys, *arguments, "--json", "-"))["result"]
+    assert result["throughput_per_s"] > 1 / result["latency_s"]
+
+
+def test_a_run_is_explained(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    npu.run("squeezenet", chip="coral-edge-tpu-usb").save(out, report=False)
+    text = output_of(capsys, "npu", "explain", str(out))
+    assert "twice the array rate" in text
+    assert "what would help" in text
+    explained = json.loads(output_of(capsys, "npu", "explain", str(out), "--json", "-"))
+    assert {"bounds", "layers", "what_if"} <= set(explained)

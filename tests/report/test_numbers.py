@@ -30,6 +30,9 @@ def test_a_quantity_reads_back_within_its_third_digit(value: float) -> None:
         (0.12345, "", "0.1235"),
         (0.0, "W", "0 W"),
         (1.7, "x", "1.7 x"),
+        (6.75 * 2**20, "B", "6.75 MiB"),
+        (1000.0, "B", "1000 B"),
+        (490e6, "B/s", "490 MB/s"),
         (None, "s", NONE),
         (math.nan, "s", NONE),
     ],
@@ -45,15 +48,20 @@ def test_a_cell_is_its_value_to_the_last_decimal_of_its_column(values: list[floa
         cell = scale.cell(value).replace("\u202f", "")
         half = 0.500001 * 10.0**-scale.decimals
         if cell.startswith("<"):
-            assert value / 10.0**scale.exponent < half
+            assert value / scale.scale < half
         else:
-            assert float(cell) == pytest.approx(value / 10.0**scale.exponent, abs=half, rel=1e-12)
+            assert float(cell) == pytest.approx(value / scale.scale, abs=half, rel=1e-12)
 
 
 def test_a_column_takes_the_prefix_of_its_largest_value() -> None:
     scale = column_scale([1.2e-3, 3.4e-6, None], "s")
     assert scale.unit == "ms"
     assert [scale.cell(value) for value in (1.2e-3, 3.4e-6, None, 1e-9)] == ["1.20", "<\u202f0.01", NONE, "<\u202f0.01"]
+
+
+def test_a_column_of_sizes_takes_a_binary_prefix() -> None:
+    scale = column_scale([2.0 * 2**20, 512.0 * 2**10], "B")
+    assert (scale.unit, scale.cell(512.0 * 2**10)) == ("MiB", "0.50")
 
 
 def test_a_column_of_counts_has_no_decimals() -> None:

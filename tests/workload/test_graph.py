@@ -27,6 +27,7 @@ def graph(*operators: Operator, outputs: tuple[str, ...] = ("y",)) -> Graph:
         ([relu("a", "x", "y"), relu("b", "x", "y")], ("y",), "tensor 'y' is written twice, last by operator 'b'"),
         ([relu("a", "x", "x")], ("x",), "tensor 'x' is written twice"),
         ([relu("a", "x", "y")], ("z",), "output 'z' is written by no operator"),
+        ([relu("a", "x", "z"), relu("a", "z", "y")], ("y",), "two operators are named 'a'"),
     ],
 )
 def test_malformed_graph_is_refused(operators: list[Operator], outputs: tuple[str, ...], message: str) -> None:

@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from armillary.errors import InputError
-from armillary.workload import OpKind, load_model, zoo
+from armillary.workload import OpKind, load_model, operator_macs, zoo
 
 Published = Callable[[str, str, str], Path]
 
@@ -98,4 +98,42 @@ def test_magika_s_byte_network_is_read_whole(published_model: Published) -> None
     path = published_model("magika", "1.0.3", "magika/models/standard_v3_3/model.onnx")
     graph = load_model(path, shapes={"bytes": (1, 2048)})
     assert OpKind.UNKNOWN not in {op.kind for op in graph.operators}
+    assert 4 * graph.parameters == pytest.approx(path.stat().st_size, rel=0.02)
+
+
+def test_silero_s_sequence_model_is_read_whole(published_model: Published) -> None:
+    """One LSTM of 128 units, one step a row: what is read but the short-time Fourier transform grows with the rows."""
+    path = published_model("silero_vad", "6.2.3", "silero_vad/data/silero_vad_16k_sequence.onnx")
+    graph = load_model(path, shapes={"input": (1, 576)})
+    kinds = Counter(op.kind for op in graph.operators)
+    assert (kinds[OpKind.RECURRENT], kinds[OpKind.CONV], kinds[OpKind.UNKNOWN]) == (1, 6, 0)
+    (layer,) = (op for op in graph.operators if op.kind is OpKind.RECURRENT)
+    assert operator_macs(graph, layer) == 4 * 128 * (128 + 128)
+    assert 4 * graph.parameters == pytest.approx(path.stat().st_size, rel=0.02)
+    assert load_model(path, shapes={"input": (8, 576)}).macs == 8 * graph.macs
+
+
+@pytest.mark.parametrize(
+    ("member", "node"),
+    [
+        ("silero_vad_op18_ifless", "node_cond__1"),  # its name notwithstanding, the rate of the sound chooses a branch
+        ("silero_vad", "If_0"),
+        ("silero_vad_16k_op15", "/model/decoder/If"),
+    ],
+)
+def test_silero_s_branches_are_refused_by_the_name_of_their_node(
+    published_model: Published, member: str, node: str
+) -> None:
+    path = published_model("silero_vad", "6.2.3", f"silero_vad/data/{member}.onnx")
+    with pytest.raises(InputError, match=rf"node '{node}' is control flow \(If\)"):
+        load_model(path)
+
+
+def test_ddddocr_s_detector_is_read_whole(published_model: Published) -> None:
+    """YOLOX nano to tiny in size: 83 convolutions, 416 pixels, boxes at strides 8, 16 and 32, 5 + 1 values each."""
+    path = published_model("ddddocr", "1.6.1", "ddddocr/common_det.onnx")
+    graph = load_model(path)
+    kinds = Counter(op.kind for op in graph.operators)
+    assert (kinds[OpKind.CONV], kinds[OpKind.UNKNOWN]) == (83, 0)
+    assert graph.tensors[graph.outputs[0]].shape == (1, 52**2 + 26**2 + 13**2, 6)
     assert 4 * graph.parameters == pytest.approx(path.stat().st_size, rel=0.02)

@@ -311,3 +311,11 @@ def test_clip_is_named_by_its_bounds(
     assert [op.activation for op in graph_of(tmp_path, proto).operators] == [activation]
     old = model([node("Clip", ["x"], ["y"], "clip", min=0.0, max=6.0)], {"x": (4,)}, ["y"], opset=6)
     assert [op.activation for op in graph_of(tmp_path, old).operators] == [Activation.RELU6]
+
+
+def test_nodes_of_one_name_get_names_of_their_own(tmp_path: Path) -> None:
+    """Also where the name that would be next is taken by another node."""
+    nodes = [helper.make_node("Relu", ["x"], ["1"], "n"), helper.make_node("Relu", ["1"], ["2"], "n#2")]
+    nodes += [helper.make_node("Relu", ["2"], ["3"], "n"), helper.make_node("Relu", ["3"], ["y"], "n")]
+    graph = load_model(write(tmp_path, onnx_models.model(nodes, {"x": (1, 4)}, ["y"])))
+    assert [op.name for op in graph.operators] == ["n", "n#2", "n#3", "n#4"]

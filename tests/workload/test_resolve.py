@@ -21,6 +21,11 @@ def test_zoo_name_gives_the_graph_of_the_zoo() -> None:
     assert (graph.macs, graph.parameters, graph.tensors) == (built.macs, built.parameters, built.tensors)
 
 
+def test_width_and_sequence_reach_the_builder() -> None:
+    assert load_model("mobilenet_edgetpu", width=1.25).macs == zoo.build("mobilenet_edgetpu", width=1.25).macs
+    assert load_model("bert-base", sequence=16).macs == zoo.build("bert_base", sequence=16).macs
+
+
 def test_file_is_read_by_the_importer_of_its_suffix(tmp_path: Path) -> None:
     path = write(tmp_path, onnx_models.convolutional(), "Net.ONNX")
     assert load_model(path).name == "Net"
@@ -70,9 +75,9 @@ def test_shapes_are_refused_for_the_zoo_and_resolution_for_files(tmp_path: Path)
     with pytest.raises(InputError, match="shapes are for model files"):
         load_model("vgg16", shapes={"image": (1, 3, 224, 224)})
     path = write(tmp_path, onnx_models.convolutional())
-    for options in ({"resolution": 64}, {"batch": 2}):
-        with pytest.raises(InputError, match="resolution and batch are for networks of the zoo"):
-            load_model(path, **options)  # type: ignore[arg-type]
+    for options in ({"resolution": 64}, {"sequence": 64}, {"width": 0.5}, {"batch": 2}):
+        with pytest.raises(InputError, match="resolution, sequence, width and batch are for networks of the zoo"):
+            load_model(path, **options)
 
 
 def read_plugin_format(path: Path, *, shapes: object, dtype: object) -> Graph:

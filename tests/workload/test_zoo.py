@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from armillary.errors import InputError
-from armillary.workload import OpKind, Window, operator_macs, zoo
+from armillary.workload import Activation, OpKind, Window, operator_macs, zoo
+from armillary.workload.builder import Network
+from armillary.workload.zoo import mobilenet_edgetpu as edgetpu
+
+VISION = tuple(card.name for card in zoo.cards() if card.resolution is not None)
+CLASSIFIERS = tuple(name for name in VISION if name not in ("unet", "deeplab_v3_mobilenet_v2", "cnn0"))
 
 # GMAC and M parameters as the hardware papers round them; the cards carry more digits.
 ROUNDED = {
@@ -20,6 +25,16 @@ ROUNDED = {
     "efficientnet_edgetpu_s": (224, 1.79, 5.44),
     "efficientnet_edgetpu_m": (240, 3.01, 6.90),
     "efficientnet_edgetpu_l": (300, 7.94, 10.59),
+    "mobilenet_v3_large": (224, 0.217, 5.483),
+    "inception_v4": (299, 12.25, 42.68),
+    "inception_resnet_v2": (299, 13.16, 55.84),
+    "densenet121": (224, 2.83, 7.98),
+    "mobilenet_edgetpu": (224, 0.990, 4.09),
+    "mobilenet_edgetpu_v2_xs": (224, 0.688, 4.46),
+    "mobilenet_edgetpu_v2_s": (224, 1.198, 5.99),
+    "mobilenet_edgetpu_v2_m": (224, 1.836, 8.46),
+    "mobilenet_edgetpu_v2_l": (224, 2.531, 10.92),
+    "deeplab_v3_mobilenet_v2": (513, 2.75, 2.11),
 }
 
 # Convolutions and dense layers of the public definitions.
@@ -35,7 +50,13 @@ LAYERS = {
     "efficientnet_edgetpu_s": 50,
     "efficientnet_edgetpu_m": 65,
     "efficientnet_edgetpu_l": 73,
+    "inception_v4": 150,
+    "densenet121": 121,
 }
+
+
+# Published with two or three digits: half of the last one.
+ROUGH = {"deeplab_v3_mobilenet_v2": 0.005, "mlp1": 0.01, "cnn0": 0.0125, "lstm0": 0.01}
 
 
 @pytest.mark.parametrize("name", zoo.names())
@@ -43,8 +64,8 @@ def test_macs_and_parameters_meet_the_published_definition(name: str) -> None:
     """Within 0.1 %: convolution and dense MACs; parameters with classifier bias and two values a BN channel."""
     card = zoo.card(name)
     graph = zoo.build(name, resolution=card.reference_resolution)
-    assert graph.macs == pytest.approx(card.reference_macs, rel=1e-3)
-    assert graph.parameters == pytest.approx(card.reference_parameters, rel=1e-3)
+    assert graph.macs == pytest.approx(card.reference_macs, rel=ROUGH.get(name, 1e-3))
+    assert graph.parameters == pytest.approx(card.reference_parameters, rel=ROUGH.get(name, 1e-3))
 
 
 @pytest.mark.parametrize("name", ROUNDED)
@@ -74,7 +95,7 @@ def test_macs_grow_with_the_batch_and_parameters_do_not(name: str) -> None:
     assert four.parameters == one.parameters
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", CLASSIFIERS)
 @pytest.mark.parametrize("resolution", [225, 320])
 def test_other_resolutions_keep_the_parameters_and_end_in_logits(name: str, resolution: int) -> None:
     graph = zoo.build(name, resolution=resolution)
@@ -82,19 +103,22 @@ def test_other_resolutions_keep_the_parameters_and_end_in_logits(name: str, reso
     assert graph.tensors[graph.outputs[0]].shape == (1, 1000)
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", VISION)
 def test_windows_account_for_every_output_pixel(name: str) -> None:
     """Floor((in + pads - kernel) / stride) + 1 = out, for each operator with a window and each axis."""
     graph = zoo.build(name)
     windowed = [op for op in graph.operators if op.window is not None]
     for op in windowed:
         assert isinstance(op.window, Window)
-        pads = op.window.pads
+        pads, dilation = op.window.pads, op.window.dilation
         for axis, pad in ((0, pads[0] + pads[2]), (1, pads[1] + pads[3])):
             size = graph.tensors[op.inputs[0]].shape[2 + axis]
             out = graph.tensors[op.outputs[0]].shape[2 + axis]
+            if op.kind is OpKind.CONV_TRANSPOSE:
+                size, out = out, size
             # "same" padding never pads more than the last window needs.
-            assert (size + pad - op.window.kernel[axis]) // op.window.stride[axis] + 1 == out, op.name
+            reach = (op.window.kernel[axis] - 1) * dilation[axis] + 1
+            assert (size + pad - reach) // op.window.stride[axis] + 1 == out, op.name
     assert windowed
 
 
@@ -117,6 +141,104 @@ def test_mobilenet_v2_width_meets_the_public_definition(width: float, mmac: floa
     graph = zoo.build("mobilenet_v2", width=width)
     assert graph.macs / 1e6 == pytest.approx(mmac, rel=0.01)
     assert graph.parameters / 1e6 == pytest.approx(mparameters, rel=0.01)
+
+
+@pytest.mark.parametrize("width", [0.75, 1.25, 1.75])
+def test_mobilenet_edgetpu_grows_with_the_square_of_its_width(width: float) -> None:
+    """All but the stem and the classifier have channels times channels; rounding to eights blurs it."""
+    graph, base = zoo.build("mobilenet_edgetpu", width=width), zoo.build("mobilenet_edgetpu")
+    assert graph.macs / base.macs == pytest.approx(width**2, rel=0.13)
+
+
+def test_mobilenet_edgetpu_at_three_quarters_meets_its_page() -> None:
+    """624 MMAC on the MobileNet page of tensorflow/models (recalled)."""
+    assert zoo.build("mobilenet_edgetpu", width=0.75).macs / 1e6 == pytest.approx(624, rel=0.01)
+
+
+def block_macs(size: int, source: int, hidden: int, kernel: int, out: int, stride: int, op: str) -> float:
+    """MACs of one block by the published formulas; `size` is the input's; groups of 64 channels."""
+    after = size // stride
+    match op:
+        case "dw":
+            return size**2 * source * hidden * (hidden != source) + after**2 * hidden * (kernel**2 + out)
+        case "fused":
+            return after**2 * hidden * (kernel**2 * source + out)
+        case _:
+            return after**2 * hidden * (kernel**2 * source / max(1, hidden // 64) + out)
+
+
+def test_efficientnet_lite0_meets_the_count_of_its_stage_table() -> None:
+    """EfficientNet-B0's stages (repeats, kernel, stride, expansion, out) in the formula of the depthwise block."""
+    macs, size, source = 112**2 * 27 * 32.0, 112, 32
+    for repeats, kernel, stride, expansion, out in (
+        (1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192),
+        (1, 3, 1, 6, 320),
+    ):  # fmt: skip
+        for index in range(repeats):
+            step = stride if index == 0 else 1
+            macs += block_macs(size, source, expansion * source, kernel, out, step, "dw")
+            size, source = size // step, out
+    macs += 7**2 * 320 * 1280 + 1280 * 1000
+    assert zoo.build("efficientnet_lite0").macs == macs
+
+
+def test_mobilenet_edgetpu_v2_tiny_meets_the_count_of_its_block_table() -> None:
+    """Groups of Google's file, filters of tiny, in the block formulas; the first block is 3x3 with expansion 1."""
+    macs, size, source = 112**2 * 75 * 32.0 + block_macs(112, 32, 32, 3, 16, 1, "fused"), 112, 16
+    for out, stride, blocks in (
+        (32, 2, "fused8 grouped4"), (48, 2, "grouped8 grouped4 grouped4 grouped4"), (80, 2, "grouped8 dw4 dw4 dw4"),
+        (112, 1, "dw8 dw4 dw4 dw4"), (160, 2, "dw8 dw4 dw4 dw4"), (192, 1, "dw8"),
+    ):  # fmt: skip
+        for index, block in enumerate(blocks.split()):
+            step = stride if index == 0 else 1
+            macs += block_macs(size, source, int(block[-1]) * source, 3, out, step, block[:-1])
+            size, source = size // step, out
+    macs += 7**2 * 192 * 1280 + 1280 * 1000
+    assert zoo.build("mobilenet_edgetpu_v2_tiny").macs == macs
+
+
+def test_google_s_reading_of_v2_adds_a_full_convolution_at_the_largest_map() -> None:
+    """Group 0 as 3x3 and projection instead of one 1x1: (9 x 64 x 64 + 64 x 24 - 64 x 24) MACs a pixel of 112 x 112."""
+    image = Network("google").input("image", (1, 3, 224, 224))
+    google = image.network.graph(edgetpu.version2(image, edgetpu.as_google(edgetpu.S)))
+    assert google.macs - zoo.build("mobilenet_edgetpu_v2_s").macs == 112**2 * 9 * 64 * 64
+
+
+def test_unet_meets_the_count_of_its_figure() -> None:
+    """Pairs of padded 3x3 convolutions at 256, 128, ... pixels, 2x2 up-convolutions, one 1x1; 31.0 M weights."""
+    channels = (64, 128, 256, 512, 1024)
+    macs = 2 * 64 * 256**2
+    for level, out in enumerate(channels):
+        source = channels[level - 1] if level else 3
+        macs += 9 * out * (source + out) * (256 >> level) ** 2
+    for level, out in enumerate(channels[:-1]):
+        macs += 4 * (2 * out) * out * (256 >> (level + 1)) ** 2 + 9 * out * 3 * out * (256 >> level) ** 2
+    graph = zoo.build("unet")
+    assert graph.macs == macs
+    assert graph.parameters / 1e6 == pytest.approx(31.03, rel=0.001)
+    with pytest.raises(InputError, match="unet: image of 225 x 225 cannot be halved four times; use a multiple of 16"):
+        zoo.build("unet", resolution=225)
+
+
+@pytest.mark.parametrize(("name", "resolution", "channels"), [("unet", 512, 2), ("deeplab_v3_mobilenet_v2", 321, 21)])
+def test_segmentation_answers_in_the_size_of_the_image(name: str, resolution: int, channels: int) -> None:
+    graph = zoo.build(name, resolution=resolution)
+    assert graph.tensors[graph.outputs[0]].shape == (1, channels, resolution, resolution)
+
+
+def test_deeplab_keeps_a_sixteenth_of_the_image_by_dilation() -> None:
+    graph = zoo.build("deeplab_v3_mobilenet_v2")
+    dilated = [op for op in graph.operators if op.window is not None and op.window.dilation == (2, 2)]
+    assert {graph.tensors[op.outputs[0]].shape[2:] for op in dilated} == {(33, 33)}
+    assert len(dilated) == 3
+
+
+def test_squeeze_excite_gates_every_channel() -> None:
+    graph = zoo.build("mobilenet_v3_large")
+    gates = [op for op in graph.operators if op.activation is Activation.HARD_SIGMOID]
+    scaled = [op for op in graph.operators if op.kind is OpKind.MUL]
+    assert len(gates) == len(scaled) == 8
+    assert all(graph.tensors[op.inputs[1]].shape[2:] == (1, 1) for op in scaled)
 
 
 def test_names_match_without_case_dash_and_underscore() -> None:
@@ -152,6 +274,8 @@ def test_depthwise_convolutions_have_no_input_channel_reduction() -> None:
         ({"width": 0.5}, "no width multiplier is defined"),
         ({"dtype": "int9"}, "no dtype named 'int9'; did you mean int"),
         ({"resolution": 5}, "use a larger resolution"),
+        ({"resolution": 10**9}, "at most 1,048,576"),
+        ({"sequence": 8}, "takes no sequence, got 8"),
     ],
 )
 def test_wrong_sizes_are_refused(arguments: dict[str, int], message: str) -> None:

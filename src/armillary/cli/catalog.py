@@ -69,7 +69,8 @@ def models(name: str | None = None, /, *, json: Json = None, common: Verbosity =
         facts: dict[str, object] = {
             "name": card.name,
             "summary": card.summary,
-            "resolution": card.resolution,
+            **({} if card.resolution is None else {"resolution": card.resolution}),
+            **({} if card.sequence is None else {"sequence": card.sequence}),
             "operators": len(graph.operators),
             "macs": graph.macs,
             "parameters": graph.parameters,
@@ -82,11 +83,11 @@ def models(name: str | None = None, /, *, json: Json = None, common: Verbosity =
     if json is not None:
         return _write([{"name": card.name, "summary": card.summary} for card in zoo.cards()], json)
     print_table(
-        [("network", "left"), ("pixels", "right"), ("GMAC", "right"), ("M weights", "right"), ("what it is", "left")],
+        [("network", "left"), ("size", "right"), ("GMAC", "right"), ("M weights", "right"), ("what it is", "left")],
         [
             (
                 card.name,
-                str(card.reference_resolution),
+                card.reference_size,
                 f"{card.reference_macs / 1e9:.3g}",
                 f"{card.reference_parameters / 1e6:.4g}",
                 card.summary,

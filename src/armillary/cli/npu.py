@@ -1,19 +1,31 @@
-"""`armillary npu`: latency, power and energy of a network on an NPU.
+"""`armillary npu`: latency, power and energy of networks on an NPU, and what bounds them.
 
 In:  arguments. Out: a short table or strict JSON, and a run folder with `--out`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from armillary.cli.common import Common
-from armillary.cli.present import present
+from armillary.cli.common import Common, Verbosity
+from armillary.cli.present import STANDARD_OUTPUT, note, present, print_rows, print_table
 from armillary.cli.shapes import parse_shapes
+from armillary.errors import InputError
+from armillary.units import format_bytes, format_quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from armillary.npu import Explanation, FolderRuns, PassTable
 
 app = App(name="npu", help="Latency, power and energy of a network on an NPU.")
+
+Json = Annotated[Path | None, Parameter(name="--json", allow_leading_hyphen=True)]
+_ONE_MODEL = "a folder takes the sizes that its files have"
 
 
 @app.command
@@ -26,27 +38,55 @@ def run(
     batch: int = 1,
     shape: Annotated[list[str] | None, Parameter(negative=())] = None,
     resolution: int | None = None,
+    queue_depth: int = 1,
+    show_pass: str | None = None,
     common: Common = Common(),
 ) -> int:
     """Simulate MODEL on CHIP and report latency, energy and what bounds them.
 
     Args:
-        model: a network of `armillary catalog models`, or a model file.
+        model: a network of `armillary catalog models`, a model file, or a folder of model files (one table).
         chip: a chip of `armillary catalog chips`, or a YAML file.
         dtype: element type that the network computes in (int8, fp16, ...).
         batch: items of one inference (networks of the catalogue).
         shape: shape of an input of a model file, NAME=1,3,320,320; repeatable.
         resolution: height and width of the image, pixels (networks of the catalogue).
+        queue_depth: inferences in flight for the throughput; latency is always that of one alone.
+        show_pass: compile only, and show what this pass hands on (fold, fuse, place, geometry, reside, cache, tile,
+            cut, emit).
     """
     from armillary import npu
 
+    shapes = parse_shapes(shape or []) or None
+    if show_pass is not None:
+        if common.out is not None:
+            raise InputError(
+                "nothing is run when a pass is shown", where="--out", hint="leave out --out or --show-pass"
+            )
+        shown = npu.passes(model, show_pass, chip=chip, dtype=dtype, batch=batch, shape=shapes, resolution=resolution)
+        return _show(shown.to_json(), lambda: _print_pass(shown), common.json, common)
+    if Path(model).is_dir():
+        if batch != 1 or resolution is not None:
+            raise InputError("batch and resolution are for networks of the catalogue", where=model, hint=_ONE_MODEL)
+        table = npu.run_folder(
+            model,
+            chip=chip,
+            dtype=dtype,
+            shape=shapes,
+            queue_depth=queue_depth,
+            seed=common.seed,
+            out=common.out,
+            overwrite=common.overwrite,
+        )
+        return _show(table.to_json(), lambda: _print_folder(table), common.json, common)
     result = npu.run(
         model,
         chip=chip,
         dtype=dtype,
         batch=batch,
-        shape=parse_shapes(shape or []) or None,
+        shape=shapes,
         resolution=resolution,
+        queue_depth=queue_depth,
         seed=common.seed,
     )
     return present(result, common)
@@ -63,3 +103,107 @@ def operators(table: str, /, *, chip: str, common: Common = Common()) -> int:
     from armillary import npu
 
     return present(npu.operators(table, chip=chip, seed=common.seed), common)
+
+
+@app.command
+def explain(
+    folder: Path,
+    /,
+    *,
+    model: Path | None = None,
+    chip: str | None = None,
+    json: Json = None,
+    common: Verbosity = Verbosity(),
+) -> int:
+    """Say what bounds the run in FOLDER and each of its layers, and what a better chip would give (each is run).
+
+    Args:
+        folder: a run folder, as `npu run --out` wrote it.
+        model: the model file of the run, where it was no network of the catalogue.
+        chip: the chip file of the run, where it was no chip of the catalogue.
+        json: write strict JSON to this path (`-`: standard output).
+    """
+    from armillary import npu
+
+    explanation = npu.explain(folder, model=model, chip=chip)
+    return _show(explanation.to_json(), lambda: _print_explanation(explanation), json, common)
+
+
+def _show(document: Mapping[str, object], print_it: Callable[[], None], json: Path | None, common: Verbosity) -> int:
+    """Write `document` where `json` says, and print it for people unless it went to standard output."""
+    from armillary.store import dumps_strict, write_text
+
+    if json == STANDARD_OUTPUT:
+        sys.stdout.write(dumps_strict(document))
+        return 0
+    if json is not None:
+        write_text(json, dumps_strict(document))
+        note(f"wrote {json}", common)
+    if not common.quiet:
+        print_it()
+    return 0
+
+
+def _print_pass(shown: PassTable) -> None:
+    numbers = [bool(shown.rows) and not isinstance(shown.rows[0][at], str) for at in range(len(shown.columns))]
+    print_table(
+        [(name, "right" if number else "left") for name, number in zip(shown.columns, numbers, strict=True)],
+        [[str(cell) for cell in row] for row in shown.rows],
+        title=f"{shown.name}: {shown.title}",
+    )
+
+
+def _print_folder(table: FolderRuns) -> None:
+    numbers = ("latency", "items/s", "work", "weights", "array used", "energy", "on the host")
+    columns = [("model", "left"), *((name, "right") for name in numbers), ("bound by", "left")]
+    rows = [
+        (
+            row.file,
+            _quantity(row.latency_s, "s"),
+            "-" if row.throughput_per_s is None else f"{row.throughput_per_s:.4g}",
+            _quantity(row.macs, "MAC"),
+            "-" if row.parameter_bytes is None else format_bytes(row.parameter_bytes),
+            "-" if row.mac_utilisation is None else f"{row.mac_utilisation:.1%}",
+            _quantity(row.energy_j, "J"),
+            "-" if row.fallbacks is None else f"{row.fallbacks} layers",
+            row.bound if row.error is None else f"did not run: {row.error}",
+        )
+        for row in table.rows
+    ]
+    print_table(columns, [[cell or "-" for cell in row] for row in rows], title=f"{table.folder} on {table.chip}")
+
+
+def _print_explanation(explanation: Explanation) -> None:
+    print_rows(explanation.summary())
+    print_table(
+        [("layer", "left"), ("operator", "left"), ("time", "right"), ("share", "right"), ("bound by", "left")],
+        [
+            (layer.name, layer.op, _quantity(layer.time_s, "s"), f"{layer.share:.1%}", layer.bound)
+            for layer in explanation.layers
+        ],
+        title="layers, from the first tile to the last",
+    )
+    print_table(
+        [("with", "left"), ("latency", "right"), ("saves", "right"), ("items/s", "right"), ("more", "right"),
+         ("then bound by", "left")],
+        [
+            (
+                row.what,
+                _quantity(row.latency_s, "s"),
+                _percent(row.latency_gain),
+                "-" if row.throughput_per_s is None else f"{row.throughput_per_s:.4g}",
+                _percent(row.throughput_gain),
+                row.bound,
+            )
+            for row in explanation.what_if
+        ],
+        title="what would help, each run",
+    )  # fmt: skip
+
+
+def _quantity(value: float | None, unit: str) -> str:
+    return "-" if value is None else format_quantity(value, unit)
+
+
+def _percent(gain: float | None) -> str:
+    return "-" if gain is None else f"{gain:+.1%}"

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Protocol
 
 from armillary.cli.common import Common, Verbosity
 
 STANDARD_OUTPUT = Path("-")
+WHOLE_LINES = 1000
 
 
 class Presentable(Protocol):
@@ -77,9 +79,13 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console = Console()
-    # A pipe or a file gets whole lines: nothing is folded at an invented terminal width.
-    console = console if console.is_terminal else Console(width=240)
-    console.print(table, soft_wrap=False)
+    if console.is_terminal:
+        console.print(table)
+        return
+    # A pipe or a file gets whole lines: nothing is folded at an invented width, and no blanks fill it up.
+    text = StringIO()
+    Console(width=WHOLE_LINES, file=text).print(table)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
 
 
 def note(text: str, common: Verbosity) -> None:

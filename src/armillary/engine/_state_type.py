@@ -1,9 +1,10 @@
+# mypy: disable-error-code="no-untyped-call, untyped-decorator, override"
 """`State` inside kernels: one pointer to a table of (address, length), and columns that are indexed without any ado.
 
 In:  `State` (named tuple of arrays). Out: `table_of(state)` for the caller, `as_state(table)` for an entry point;
 kernels then write `s.tasks[task]["start"]` as they do in plain Python.
-Passing thirty numba arrays by value makes compiling ten times slower; indexing them checks for negative indices and reads a length,
-which doubles the work of the loop. A `Column` has neither: indices must lie in 0 .. length - 1, as runs with the JIT off check.
+Passing thirty numba arrays by value makes compiling ten times slower; indexing them checks for negative indices and
+reads a length, which doubles the work of the loop. A `Column` has neither: indices must lie in 0 .. length - 1.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class StateType(types.Type):
 
 
 class Column(types.Type):
-    """The numba type of one field of `State`: an address and a length; owns nothing, the caller keeps the memory alive."""
+    """The numba type of one field of `State`: an address and a length. It owns nothing: the caller keeps the memory."""
 
     def __init__(self, element: Any) -> None:
         self.element = element
@@ -47,7 +48,7 @@ STATE = StateType()
 
 
 @register_model(StateType)
-class StateModel(models.PrimitiveModel):  # type: ignore[misc]
+class StateModel(models.PrimitiveModel):
     """How a state is kept: a pointer."""
 
     def __init__(self, manager: Any, kind: StateType) -> None:
@@ -55,7 +56,7 @@ class StateModel(models.PrimitiveModel):  # type: ignore[misc]
 
 
 @register_model(Column)
-class ColumnModel(models.StructModel):  # type: ignore[misc]
+class ColumnModel(models.StructModel):
     """How a column is kept: address and length."""
 
     def __init__(self, manager: Any, kind: Column) -> None:
@@ -63,7 +64,7 @@ class ColumnModel(models.StructModel):  # type: ignore[misc]
 
 
 @infer_getattr
-class StateAttributes(AttributeTemplate):  # type: ignore[misc]
+class StateAttributes(AttributeTemplate):
     """Every field is a column of its record."""
 
     key = StateType
@@ -73,7 +74,7 @@ class StateAttributes(AttributeTemplate):  # type: ignore[misc]
 
 
 @infer_getattr
-class ColumnAttributes(AttributeTemplate):  # type: ignore[misc]
+class ColumnAttributes(AttributeTemplate):
     """A column has a shape, as an array has."""
 
     key = Column
@@ -83,7 +84,7 @@ class ColumnAttributes(AttributeTemplate):  # type: ignore[misc]
 
 
 @infer_global(operator.getitem)
-class ColumnItem(AbstractTemplate):  # type: ignore[misc]
+class ColumnItem(AbstractTemplate):
     """`column[index]` is a record (by reference) or a number."""
 
     def generic(self, arguments: Any, keywords: Any) -> Any:
@@ -94,7 +95,7 @@ class ColumnItem(AbstractTemplate):  # type: ignore[misc]
 
 
 @infer_global(operator.setitem)
-class ColumnStore(AbstractTemplate):  # type: ignore[misc]
+class ColumnStore(AbstractTemplate):
     """`column[index] = number`."""
 
     def generic(self, arguments: Any, keywords: Any) -> Any:

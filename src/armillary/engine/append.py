@@ -30,7 +30,7 @@ def carried_over(
     whole = joined(graph, more.freeze() if isinstance(more, GraphBuilder) else more, edges)
     _check_links(graph, whole, old)
     new = lay_out(whole)
-    for name in ("tasks", "work", "leases", "flows"):
+    for name in ("tasks", "work", "order", "leases", "flows", "train"):
         _copy_rows(
             getattr(old, name),
             getattr(new, name),

@@ -1,8 +1,8 @@
 """Arbiters in the kernel: trains of bytes served quantum by quantum (docs/engine.md, section 7).
 
 In:  trains that arrive, leave or are cancelled. Out: ends of trains.
-While only one class has backlog the future of an arbiter is known up to the end of its next train: no event is scheduled before that,
-and `catch_up` plays the quanta in between in a bare loop when somebody looks. Otherwise every quantum is an event.
+While only one class has backlog an arbiter's future is known up to the end of its next train: no event is scheduled
+before that, and `catch_up` plays the quanta in between in a bare loop when somebody looks. Otherwise each is an event.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ def take_trains(s: Any, now: int) -> None:
     sort_ids(s.trains, clock[at.TRAINS])
     for place in range(clock[at.TRAINS]):
         flow = s.trains[place]
-        moving = s.flows[flow]
+        moving, train = s.flows[flow], s.train[flow]
         index = wide(s.resources[s.crosses[moving["cross"]]["link"]]["arbiter"])
         arbiter = s.arbiters[index]
         catch_up(s, index, now)
         quanta = max(1, add_ticks(wide(0), moving["bytes"] / arbiter["quantum"]))
-        moving["quanta"], moving["remaining"] = quanta, moving["bytes"] - (quanta - 1) * arbiter["quantum"]
-        moving["number"], moving["next"] = arbiter["arrivals"], -1
+        train["quanta"], train["rest"] = quanta, moving["bytes"] - (quanta - 1) * arbiter["quantum"]
+        train["number"], train["next"] = arbiter["arrivals"], -1
         arbiter["arrivals"] += 1
         arbiter["trains"] += 1
         arbiter["backlog"] += moving["bytes"]
-        traffic = s.traffic[index * clock[at.CLASSES] + moving["traffic_class"]]
+        traffic = s.traffic[index * clock[at.CLASSES] + train["traffic_class"]]
         if traffic["head"] < 0:
             traffic["head_since"] = now
             traffic["head"] = flow
         else:
-            s.flows[traffic["tail"]]["next"] = flow
+            s.train[traffic["tail"]]["next"] = flow
         traffic["tail"] = flow
         touch(s, wide(arbiter["resource"]))
     clock[at.TRAINS] = 0
@@ -71,7 +71,7 @@ def catch_up_all(s: Any, now: int) -> None:
 
 @njit(inner=True)
 def catch_up(s: Any, index: int, now: int) -> None:
-    """Play the quanta that nobody has looked at; one that ends now belongs to phase 1 of the first round of this tick."""
+    """Play the quanta nobody has looked at; one that ends now belongs to phase 1 of the first round of this tick."""
     arbiter = s.arbiters[index]
     if s.clock[at.TICK_ROUNDS] > 1:
         play_until(s, index, now + 1)
@@ -118,13 +118,13 @@ def issue(s: Any, index: int, now: int) -> None:
             return
         traffic = s.traffic[first_class + chosen]
         flow = traffic["head"]
-        train = s.flows[flow]
+        train = s.train[flow]
         quantum = s.quanta[index * depth + (arbiter["first"] + arbiter["count"]) % depth]
         arbiter["count"] += 1
         train["quanta"] -= 1
         last = train["quanta"] == 0
         quantum["flow"], quantum["traffic_class"], quantum["last"] = flow, chosen, last
-        quantum["bytes"] = train["remaining"] if last else arbiter["quantum"]
+        quantum["bytes"] = train["rest"] if last else arbiter["quantum"]
         arbiter["backlog"] -= quantum["bytes"]
         if last:
             traffic["head"] = train["next"]
@@ -153,7 +153,7 @@ def choose(s: Any, index: int, now: int) -> int:
         for number in range(classes):
             head = s.traffic[first_class + number]["head"]
             if head >= 0 and (
-                chosen < 0 or s.flows[head]["number"] < s.flows[s.traffic[first_class + chosen]["head"]]["number"]
+                chosen < 0 or s.train[head]["number"] < s.train[s.traffic[first_class + chosen]["head"]]["number"]
             ):
                 chosen = number
         return chosen
@@ -229,9 +229,9 @@ def end_of_next_train(s: Any, index: int, only: int) -> int:
             return wide(now)
     if only < 0:
         return wide(arbiter["service_end"])
-    train = s.flows[s.traffic[index * s.clock[at.CLASSES] + only]["head"]]
+    train = s.train[s.traffic[index * s.clock[at.CLASSES] + only]["head"]]
     whole = service_ticks(s, index, only, arbiter["quantum"])
-    rest = service_ticks(s, index, only, train["remaining"])
+    rest = service_ticks(s, index, only, train["rest"])
     if float(train["quanta"]) * whole + rest > 4.0e18 - now:
         return wide(arbiter["service_end"])
     return wide(now + (train["quanta"] - 1) * whole + rest)
@@ -240,7 +240,7 @@ def end_of_next_train(s: Any, index: int, only: int) -> int:
 @njit(inner=True)
 def cancel_train(s: Any, flow: int, now: int) -> None:
     """Forget what was not issued of a train; issued quanta are served for nobody."""
-    clock, moving = s.clock, s.flows[flow]
+    clock, moving, train = s.clock, s.flows[flow], s.train[flow]
     moving["present"] = 0
     index = wide(s.resources[s.crosses[moving["cross"]]["link"]]["arbiter"])
     arbiter, depth = s.arbiters[index], clock[at.DEPTH]
@@ -254,16 +254,16 @@ def cancel_train(s: Any, flow: int, now: int) -> None:
         quantum = s.quanta[index * depth + (arbiter["first"] + place) % depth]
         if quantum["flow"] == flow:
             quantum["flow"] = -1
-    if moving["quanta"] > 0:
-        arbiter["backlog"] -= (moving["quanta"] - 1) * arbiter["quantum"] + moving["remaining"]
-        traffic = s.traffic[index * clock[at.CLASSES] + moving["traffic_class"]]
+    if train["quanta"] > 0:
+        arbiter["backlog"] -= (train["quanta"] - 1) * arbiter["quantum"] + train["rest"]
+        traffic = s.traffic[index * clock[at.CLASSES] + train["traffic_class"]]
         before, here = -1, traffic["head"]
         while here != flow:
-            before, here = here, s.flows[here]["next"]
+            before, here = here, s.train[here]["next"]
         if before < 0:
-            traffic["head"] = moving["next"]
+            traffic["head"] = train["next"]
         else:
-            s.flows[before]["next"] = moving["next"]
+            s.train[before]["next"] = train["next"]
         if traffic["tail"] == flow:
             traffic["tail"] = before
         close_backlog(s, index)

@@ -122,7 +122,7 @@ def requeue(s: Any) -> None:
             behind = wide(s.entries[entry]["next"])
             if s.waits[entry] != 0:
                 task = s.entries[entry]["task"]
-                s.work[task]["ready"] = s.tasks[task]["end"]
+                s.order[task]["ready"] = s.tasks[task]["end"]
                 enqueue(s, resource, entry, True)
             entry = behind
 
@@ -181,7 +181,7 @@ def cancel_one(s: Any, task: int, now: int) -> bool:
     """Cancel one task and give back what it holds; False if it is over already."""
     going = s.tasks[task]
     before = going["status"]
-    if before == DONE or before == CANCELLED:
+    if before >= DONE:
         return False
     going["status"] = CANCELLED
     s.clock[at.LEFT] -= 1
@@ -200,7 +200,7 @@ def cancel_one(s: Any, task: int, now: int) -> bool:
         going["end"] = now
         if s.clock[at.TRACK] & 1 != 0:
             unlink_running(s, task)
-        flow = wide(s.work[task]["flow"])
+        flow = wide(going["flow"])
         if flow >= 0 and s.flows[flow]["present"] != 0:
             if s.flows[flow]["mode"] == 2:
                 cancel_train(s, flow, now)

@@ -3,19 +3,18 @@
 In:  a `Policy`; the model fills `seen` and calls `ask`.
 Out: `Decider`, a part of the model's state, whose `command` is filled after the event that asked. A model acts on it in
 an event of a later round or tick, so that it does not matter where the policy ran.
-One compiled model takes any policy: the call goes through a function pointer.
+One compiled model takes any policy: the call goes to its address.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from armillary.engine import _policy_type
 from armillary.engine._jit import JIT, njit
-from armillary.engine._policy_type import POLICY, POLICY_SIGNATURE, no_policy
+from armillary.engine._policy_type import address, call_policy
 from armillary.engine.calendar import Calendar
 from armillary.engine.policy import Policy
 from armillary.engine.timers import stop
@@ -25,7 +24,6 @@ RecordArray = npt.NDArray[np.void]
 LEAVE: Final = -1
 """What every field of a command holds before the policy runs: leave that value as it is."""
 _POLICY: Final = int(Reason.POLICY)
-address: Any = _policy_type.address
 
 
 class Decider(NamedTuple):
@@ -34,24 +32,7 @@ class Decider(NamedTuple):
     seen: RecordArray
     mind: npt.NDArray[np.int64]  # what the policy remembers: the fields of its state
     command: RecordArray
-    compiled: npt.NDArray[np.int64]  # shape (1,): whether `call` is the policy
-    call: Any
-
-
-class Uncompiled:
-    """Stands where a `Decider` has no compiled policy: of the same type to the compiler, does nothing."""
-
-    _numba_type_ = POLICY
-
-    def __wrapper_address__(self) -> int:
-        """Return an address that can be called (numba's protocol for functions)."""
-        from numba.experimental import function_type
-
-        return int(function_type._get_wrapper_address(no_policy, POLICY_SIGNATURE))  # type: ignore[no-untyped-call]
-
-    def signature(self) -> Any:
-        """Return the signature of all policies (numba's protocol for functions)."""
-        return POLICY_SIGNATURE
+    policy: npt.NDArray[np.int64]  # shape (1,): address of the compiled policy, 0 for one that runs in Python
 
 
 def new_decider(policy: Policy, *, seen: int = 1, commands: int = 1, compiled: bool = True, **mind: int) -> Decider:
@@ -66,14 +47,12 @@ def new_decider(policy: Policy, *, seen: int = 1, commands: int = 1, compiled: b
     Raises:
         InputError: a field that the policy's state does not have.
     """
-    in_kernel = compiled and JIT
     command = np.full((commands, policy.command.itemsize // 8), LEAVE).view(policy.command)[:, 0]
     return Decider(
         np.zeros(seen, policy.seen),
         policy.new_state(**mind).view(np.int64),
         command,
-        np.array([int(in_kernel)]),
-        policy.compiled if in_kernel else Uncompiled(),
+        np.array([policy.address if compiled and JIT else 0]),
     )
 
 
@@ -85,8 +64,8 @@ def decide(policy: Policy, decider: Decider) -> None:
 @njit(inline=True)
 def ask(calendar: Calendar, decider: Decider) -> None:
     """Let the policy decide on what stands in `seen`: now if it is compiled, else at a stop after this event."""
-    if JIT and decider.compiled[0] != 0:
+    if JIT and decider.policy[0] != 0:
         seen, mind, command = address(decider.seen), address(decider.mind), address(decider.command)
-        decider.call(seen, len(decider.seen), mind, command)
+        call_policy(decider.policy[0], seen, len(decider.seen), mind, command)
     else:
         stop(calendar, _POLICY)

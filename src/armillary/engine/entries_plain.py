@@ -10,12 +10,11 @@ from typing import Any
 from numba import int64
 
 from armillary.engine._jit import njit
-from armillary.engine._policy_type import POLICY
 from armillary.engine._state_type import TABLE, as_state
 from armillary.engine.kernel import play
 
 
-@njit(int64(TABLE, int64, POLICY, int64))
-def advance_plain(table: Any, until: int, policy: Any, policy_kind: int) -> int:
+@njit(int64(TABLE, int64, int64, int64))
+def advance_plain(table: Any, until: int, policy: int, policy_kind: int) -> int:
     """Play a graph of tasks on servers: no bytes, leases, latencies, releases, priorities, changes or START edges."""
     return play(as_state(table), until, policy, policy_kind, None, True)

@@ -1,6 +1,7 @@
 """The compiled entry points for what a caller does at a stop: change a value, cancel, append.
 
-In:  the table of a `State` (engine/_state_type.py). Out: `change_value`, `cancel_task`, `requeue_all`. Import inside functions only.
+In:  the table of a `State` (engine/_state_type.py). Out: `change_value`, `cancel_task`, `requeue_all`.
+Import inside functions only.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which pending events still count, and the clean-up of those that do not.
 
 In:  `State` with its event heap. Out: a heap without stale or repeated events, whenever it is half full.
-An owner that reschedules pushes a new event and leaves the old one; an event counts if it is what its owner has scheduled.
+An owner that reschedules pushes a new event and leaves the old one: an event counts if its owner has scheduled it so.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from armillary.engine import records as at
-from armillary.engine._jit import njit
+from armillary.engine._jit import njit, wide
 from armillary.engine.heap import close, heapify
 
 RUNNING = 2  # engine.trace.Status.RUNNING
@@ -28,19 +28,19 @@ def is_valid(s: Any, tick: int, key: int) -> bool:
     part = key & 3
     if part == at.WORK_PART:
         return bool(s.work[task]["end"] == tick or s.work[task]["end"] == at.NEVER)
-    return bool(part == at.LAUNCH or s.flows[s.work[task]["flow"]]["end"] == tick)
+    return bool(part == at.LAUNCH or s.flows[s.tasks[task]["flow"]]["end"] == tick)
 
 
 @njit(inner=True)
 def sweep(s: Any) -> None:
     """Drop stale and repeated events once the heap is half full.
 
-    The array holds twice what can count at any time, and what one round can push fits in the other half (records.lay_out).
+    The array holds twice what can count at any time; what one round can push fits in the other half (records.lay_out).
     """
     if s.clock[at.HEAP] <= s.ticks.shape[0] // 2:
         return
     close(s)
-    kept = 0
+    kept = wide(0)
     for place in range(s.clock[at.HEAP]):
         tick, key = s.ticks[place], s.keys[place]
         if is_valid(s, tick, key) and is_first(s, key):

@@ -2,7 +2,7 @@
 
 In:  resources, tasks, leases, edges, timed changes: one at a time or as whole columns (`GraphBuilder`).
 Out: `TaskGraph`, frozen columns: one array per property, ragged lists as (offset, values) pairs in task order.
-Every rule of docs/engine.md sections 1 and 2 that can be checked before time runs is checked in `GraphBuilder.build` (engine/validate.py).
+Every rule of docs/engine.md that needs no clock is checked in `GraphBuilder.build` (engine/validate.py).
 """
 
 from __future__ import annotations
@@ -15,6 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from armillary.engine.columns import (
+    RESOURCE_DEFAULTS,
+    TASK_COLUMNS,
+    column,
+    joined,
+    list_rows,
+    ragged,
+    resource_columns,
+)
 from armillary.errors import InputError
 from armillary.units import PICOSECOND
 
@@ -53,7 +62,7 @@ class EdgeKind(IntEnum):
 class Ragged:
     """Lists of unequal length, one per row: row i holds entries offset[i] .. offset[i + 1] of each column.
 
-    `offset` has shape (rows + 1,), `index` and `value` shape (entries,): resource, lease or task, and units, cost or flags.
+    `offset` has shape (rows + 1,), `index` and `value` shape (entries,): resource, lease or task; units, cost or flags.
     """
 
     offset: SmallIntArray
@@ -160,7 +169,7 @@ class GraphBuilder:
         self._changes: list[tuple[int, int, float]] = []
         self._tasks = 0
         self._columns: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in TASK_COLUMNS}
-        self._ragged: dict[str, list[tuple[npt.NDArray[Any], ...]]] = {
+        self._lists: dict[str, list[tuple[npt.NDArray[Any], ...]]] = {
             "demands": [],
             "crossings": [],
             "members": [],
@@ -269,40 +278,39 @@ class GraphBuilder:
     def tasks(
         self, count: int, *, labels: Sequence[str] | None = None, kind: str = "", **columns: IntLike | FloatLike
     ) -> range:
-        """Add `count` tasks at once; each column is one value for all or an array of shape (count,). Returns their ids."""
+        """Add `count` tasks at once and return their ids; a column is one value for all or an array, shape (count,)."""
         unknown = set(columns) - set(TASK_COLUMNS)
         if unknown:
             raise InputError(f"tasks have no column {sorted(unknown)[0]!r}", hint=f"columns: {', '.join(TASK_COLUMNS)}")
         for name, (dtype, default) in TASK_COLUMNS.items():
             given = columns.get(name, default)
-            self._columns[name].append(_column(given, count, dtype, name))
+            self._columns[name].append(column(given, count, dtype, name))
         kind_index = self._kinds.setdefault(kind, len(self._kinds))
         self._columns.setdefault("kind", []).append(np.full(count, kind_index, np.int32))
-        names = [""] * count if labels is None else labels
-        if len(names) != count:
+        names = ("",) if labels is None else labels
+        if labels is not None and len(names) != count:
             raise InputError(f"{len(names)} labels for {count} tasks", hint="give one label a task, or none")
-        self._columns.setdefault("label", []).append(
-            np.fromiter((self._labels.setdefault(name, len(self._labels)) for name in names), np.int32, count)
-        )
+        indices = np.array([self._labels.setdefault(name, len(self._labels)) for name in names], np.int32)
+        self._columns.setdefault("label", []).append(np.broadcast_to(indices, (count,)))
         first = self._tasks
         self._tasks += count
         return range(first, self._tasks)
 
     def demand(self, task: IntLike, server: IntLike, units: IntLike = 1) -> None:
         """Let `task` hold `units` of `server`; all three may be arrays."""
-        self._ragged["demands"].append(_rows(task, server, units, np.int64))
+        self._lists["demands"].append(list_rows(task, server, units, np.int64))
 
     def cross(self, task: IntLike, link: IntLike, cost: FloatLike = 1.0) -> None:
         """Let the bytes of `task` cross `link` (or an arbiter, at cost 1) at `cost` per byte."""
-        self._ragged["crossings"].append(_rows(task, link, cost, np.float64))
+        self._lists["crossings"].append(list_rows(task, link, cost, np.float64))
 
     def member(self, task: IntLike, lease: IntLike) -> None:
         """Make `task` a member of `lease`."""
-        self._ragged["members"].append(_rows(task, lease, 0, np.int64))
+        self._lists["members"].append(list_rows(task, lease, 0, np.int64))
 
     def edge(self, source: IntLike, target: IntLike, *, kind: EdgeKind = EdgeKind.END, keep: bool = False) -> None:
-        """Let `target` wait for the end (or start) of `source`; with `keep`, cancelling the source satisfies the edge."""
-        self._ragged["edges"].append(_rows(source, target, int(kind) + 2 * keep, np.int32))
+        """Let `target` wait for the end (or start) of `source`; with `keep`, cancelling `source` satisfies the edge."""
+        self._lists["edges"].append(list_rows(source, target, int(kind) + 2 * keep, np.int32))
 
     def chain(self, tasks: npt.ArrayLike) -> None:
         """Let each of `tasks` wait for the one before it: an in-order queue."""
@@ -322,21 +330,21 @@ class GraphBuilder:
     def freeze(self) -> TaskGraph:
         """Return the columns as they are, unchecked; edges may point anywhere (for `append` and tests)."""
         columns: dict[str, Any] = {
-            name: _joined(parts, np.int32 if name in ("kind", "label") else TASK_COLUMNS[name][0])
+            name: joined(parts, np.int32 if name in ("kind", "label") else TASK_COLUMNS[name][0])
             for name, parts in self._columns.items()
         }
         for name in ("kind", "label"):
             columns.setdefault(name, np.zeros(0, np.int32))
-        ragged: dict[str, Any] = {
-            "demands": _ragged(self._ragged["demands"], self._tasks, np.int64),
-            "crossings": _ragged(self._ragged["crossings"], self._tasks, np.float64),
-            "members": _ragged(self._ragged["members"], self._tasks, np.int64),
-            "edges": _ragged(self._ragged["edges"], self._tasks, np.int32),
+        lists: dict[str, Any] = {
+            "demands": Ragged(*ragged(self._lists["demands"], self._tasks, np.int64)),
+            "crossings": Ragged(*ragged(self._lists["crossings"], self._tasks, np.float64)),
+            "members": Ragged(*ragged(self._lists["members"], self._tasks, np.int64)),
+            "edges": Ragged(*ragged(self._lists["edges"], self._tasks, np.int32)),
         }
         changes = sorted(self._changes, key=lambda change: change[0])
         return TaskGraph(
             tick_s=self.tick_s,
-            resources=_resource_columns(self._resources),
+            resources=Resources(**resource_columns(self._resources)),
             leases=Leases(
                 pool=np.array([lease[0] for lease in self._leases], np.int32),
                 units=np.array([lease[1] for lease in self._leases], np.int64),
@@ -350,94 +358,5 @@ class GraphBuilder:
             kinds=tuple(self._kinds) or ("",),
             labels=tuple(self._labels) or ("",),
             **columns,
-            **ragged,
+            **lists,
         )
-
-
-# Column of a task -> (type, default).
-TASK_COLUMNS: dict[str, tuple[type[np.generic], float]] = {
-    "duration": (np.int64, 0),
-    "latency": (np.int64, 0),
-    "release": (np.int64, 0),
-    "priority": (np.int32, 0),
-    "sensitivity": (np.float64, 1.0),
-    "bytes": (np.float64, 0.0),
-    "rate_cap": (np.float64, np.inf),
-    "weight": (np.int32, 1),
-    "traffic_class": (np.int32, 0),
-    "energy_fj": (np.int64, 0),
-}
-RESOURCE_DEFAULTS: dict[str, Any] = {
-    "units": 0,
-    "backfill": False,
-    "capacity": 0.0,
-    "quantum_bytes": 1.0,
-    "depth": 1,
-    "discipline": 0,
-    "threshold": 1,
-    "age_limit": 0,
-    "class_cost": (1.0,),
-}
-
-
-def _column(given: Any, count: int, dtype: type[np.generic], name: str) -> npt.NDArray[Any]:
-    values = np.asarray(given)
-    if np.issubdtype(dtype, np.integer) and not np.issubdtype(values.dtype, np.integer):
-        raise InputError(
-            f"task column {name!r} must be whole numbers, not {values.dtype}",
-            hint="round with armillary.units.to_ticks",
-        )
-    if values.ndim and values.shape != (count,):
-        raise InputError(f"task column {name!r} has shape {values.shape} for {count} tasks")
-    info: Any = np.iinfo(np.dtype(dtype)) if np.issubdtype(dtype, np.integer) else None
-    if info is not None and values.size and (values.min() < info.min or values.max() > info.max):
-        raise InputError(f"task column {name!r} holds values that do not fit in {np.dtype(dtype).name}")
-    return np.broadcast_to(values.astype(dtype), (count,))
-
-
-def _rows(row: Any, index: Any, value: Any, dtype: type[np.generic]) -> tuple[npt.NDArray[Any], ...]:
-    rows, indices, values = np.broadcast_arrays(
-        np.asarray(row, np.int64), np.asarray(index, np.int64), np.asarray(value, dtype)
-    )
-    return rows.ravel(), indices.ravel(), values.ravel()
-
-
-def _joined(parts: list[npt.NDArray[Any]], dtype: type[np.generic]) -> npt.NDArray[Any]:
-    return np.concatenate(parts) if parts else np.zeros(0, dtype)
-
-
-def _ragged(parts: list[tuple[npt.NDArray[Any], ...]], rows: int, dtype: type[np.generic]) -> Ragged:
-    row = _joined([part[0] for part in parts], np.int64)
-    index = _joined([part[1] for part in parts], np.int64)
-    value = _joined([part[2] for part in parts], dtype)
-    if row.size and (row.min() < 0 or row.max() >= rows):
-        raise InputError(
-            f"task {int(row.max() if row.max() >= rows else row.min())} does not exist", hint=f"there are {rows} tasks"
-        )
-    if np.any(row[1:] < row[:-1]):
-        order = np.argsort(row, kind="stable")
-        row, index, value = row[order], index[order], value[order]
-    offset = np.zeros(rows + 1, np.int64)
-    np.cumsum(np.bincount(row, minlength=rows), out=offset[1:])
-    return Ragged(offset.astype(np.int32), index.astype(np.int32), value)
-
-
-def _resource_columns(rows: list[dict[str, Any]]) -> Resources:
-    classes = max((len(row["class_cost"]) for row in rows), default=1)
-    costs = np.ones((len(rows), classes))
-    for index, row in enumerate(rows):
-        costs[index, : len(row["class_cost"])] = row["class_cost"]
-    pick = {name: [row[name] for row in rows] for name in ("name", "kind", *RESOURCE_DEFAULTS)}
-    return Resources(
-        names=tuple(pick["name"]),
-        kind=np.array(pick["kind"], np.int32),
-        units=np.array(pick["units"], np.int64),
-        backfill=np.array(pick["backfill"], np.bool_),
-        capacity=np.array(pick["capacity"], np.float64),
-        quantum_bytes=np.array(pick["quantum_bytes"], np.float64),
-        depth=np.array(pick["depth"], np.int32),
-        discipline=np.array(pick["discipline"], np.int32),
-        threshold=np.array(pick["threshold"], np.int32),
-        age_limit=np.array(pick["age_limit"], np.int64),
-        class_cost=costs,
-    )

@@ -1,8 +1,8 @@
 """The pending-event set of the kernels: a binary heap of (tick, key).
 
 In:  `State` (`ticks`, `keys`, and the size in `clock[HEAP]`). Out: events in ascending (tick, key).
-Events are never removed early: one that no longer matches what its owner has scheduled is passed over (engine/events.py).
-Two arrays, not one of records: copying records of 16 bytes that were written as two halves stalls the processor at every level.
+Events are never removed early: one that its owner has scheduled anew is passed over (engine/events.py).
+Two arrays, not one of records: copying 16 bytes that were written as two halves stalls the processor at every level.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def push(s: Any, tick: int, key: int) -> None:
 
 @njit(inner=True, inline=True)
 def take(s: Any) -> None:
-    """Remove the first event but leave its place open: the task that starts next fills it with one walk down instead of two."""
+    """Remove the first event but leave its place open: whatever starts next fills it, with one walk down, not two."""
     s.clock[HOLE] = 1
 
 
@@ -90,7 +90,7 @@ def heapify(s: Any, size: int) -> None:
 
 @njit(inner=True, inline=True)
 def sort_ids(ids: Any, count: int) -> None:
-    """Sort the first `count` ids ascending: insertion for the usual short or ordered list, with Shell's gaps before it for long ones."""
+    """Sort the first `count` ids ascending: by insertion, after Shell's gaps where the list is long."""
     gap = 1
     while gap < count // 16:
         gap = 3 * gap + 1
@@ -110,4 +110,4 @@ def add_ticks(now: int, ticks: float) -> int:
     """Return `now + ceil(ticks)`; NEVER where that would not fit (compared as float, before the cast)."""
     if not ticks < 4.6e18 - now:
         return NEVER
-    return now + int(math.ceil(ticks))
+    return now + math.ceil(ticks)

@@ -13,22 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from armillary.engine.columns import TASK_COLUMNS
 from armillary.engine.graph import Leases, Ragged, TaskGraph
 from armillary.engine.validate import validate
 from armillary.errors import InputError
 
-COLUMNS = (
-    "duration",
-    "latency",
-    "release",
-    "priority",
-    "sensitivity",
-    "bytes",
-    "rate_cap",
-    "weight",
-    "traffic_class",
-    "energy_fj",
-)
 # (source, target, EdgeKind + 2 * keep), task ids of the joined graph.
 Edge = tuple[int, int, int]
 
@@ -56,7 +45,9 @@ def joined(graph: TaskGraph, more: TaskGraph, edges: Iterable[Edge] = ()) -> Tas
                 f"an appended edge leads from task {source} to task {target}",
                 hint=f"targets are new tasks: {old} to {old + len(more) - 1}",
             )
-    columns: dict[str, Any] = {name: np.concatenate([getattr(graph, name), getattr(more, name)]) for name in COLUMNS}
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(graph, name), getattr(more, name)]) for name in TASK_COLUMNS
+    }
     return validate(
         replace(
             graph,

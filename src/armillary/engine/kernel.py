@@ -1,8 +1,9 @@
 """The loop of the engine: rounds of ticks over the records of `engine/records.py`.
 
-In:  `State`, a tick to stop at, a policy. Out: a reason code; the state holds all results. The rules are docs/engine.md, section by section.
-One loop serves two entries: with `general` None, phases 1 and 6 are those of plain.py and the rest is left out (numba drops branches
-on `is None` before it looks into them); otherwise any graph is played. Bytes are in links.py and arbiters.py, rates and cancelling in changes.py.
+In:  `State`, a tick to stop at, a policy. Out: a reason code; the state holds all results. The rules: docs/engine.md.
+One loop serves two entries: with `general` None, phases 1 and 6 are those of plain.py and the rest is left out (numba
+drops branches on `is None` before it looks into them); otherwise any graph is played. Bytes are in links.py and
+arbiters.py, rates and cancelling in changes.py.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 from armillary.engine import records as at
 from armillary.engine._jit import JIT, njit, wide
-from armillary.engine._policy_type import address
+from armillary.engine._policy_type import address, call_policy
 from armillary.engine.arbiters import catch_up_all, end_quantum, settle_arbiter, take_trains
 from armillary.engine.changes import apply_commands, link_running, set_value, unlink_running
 from armillary.engine.events import is_valid, sweep
@@ -30,7 +31,7 @@ NO_POLICY, COMPILED_POLICY, PYTHON_POLICY = range(3)
 
 
 @njit(inner=True, inline=True)
-def play(s: Any, until: int, policy: Any, policy_kind: int, general: Any, record: bool) -> int:
+def play(s: Any, until: int, policy: int, policy_kind: int, general: Any, record: bool) -> int:
     """Play all rounds up to and including tick `until`; return why it stopped."""
     clock = s.clock
     resume = clock[at.RESUME] != 0
@@ -72,9 +73,13 @@ def play(s: Any, until: int, policy: Any, policy_kind: int, general: Any, record
             else:
                 complete_parts(s, now)
                 finish_tasks(s, now)
-                release(s)
-                change(s, now)
-                arrive(s, now)
+                clock[at.EPOCH] += 1
+                if clock[at.RETURNED] > 0 or clock[at.STARTED] > 0:
+                    release(s)
+                if clock[at.CHANGED] < s.changes.shape[0]:
+                    change(s, now)
+                if clock[at.ARRIVED] < s.arrivals.shape[0]:
+                    arrive(s, now)
                 if policy_kind != NO_POLICY and now > 0 and now % clock[at.PERIOD] == 0 and clock[at.POLICY_AT] != now:
                     clock[at.POLICY_AT] = now
                     observe(s, now)
@@ -82,7 +87,9 @@ def play(s: Any, until: int, policy: Any, policy_kind: int, general: Any, record
                         clock[at.RESUME] = 1
                         return POLICY
                     if JIT:
-                        policy(address(s.seen), s.seen.shape[0], address(s.policy_state), address(s.command))
+                        call_policy(
+                            policy, address(s.seen), s.seen.shape[0], address(s.policy_state), address(s.command)
+                        )
                     apply_commands(s, now)
         resume = False
         if general is None:
@@ -92,7 +99,8 @@ def play(s: Any, until: int, policy: Any, policy_kind: int, general: Any, record
                 dispatch_ordered(s, now)
             else:
                 dispatch(s, now)
-            settle(s, now)
+            if clock[at.TOUCHED] > 0 or clock[at.TRAINS] > 0:
+                settle(s, now)
         if clock[at.FAILED] != 0:
             return OVERFLOW
 
@@ -107,7 +115,10 @@ def stop(s: Any, now: int, until: int, general: Any) -> int:
         catch_up_all(s, clock[at.NOW])
     if now == at.NEVER:
         return IDLE if clock[at.LEFT] == 0 else DEADLOCK
-    return TIME if now > until else OVERFLOW
+    if now > until:
+        return TIME
+    clock[at.FAILED] = -1  # a tick of the policy: ends beyond the range are noted when they are set
+    return OVERFLOW
 
 
 @njit(inner=True)
@@ -159,7 +170,7 @@ def complete_parts(s: Any, now: int) -> None:
         elif key & 3 == at.LAUNCH:
             join_flow(s, key >> 2, now)
         else:
-            leave_flow(s, wide(s.work[key >> 2]["flow"]), now)
+            leave_flow(s, wide(s.tasks[key >> 2]["flow"]), now)
             end_part(s, key >> 2)
     sort_ids(s.ended, clock[at.ENDED])
 
@@ -208,7 +219,6 @@ def release(s: Any) -> None:
         pool["release_round"] = clock[at.ROUND]
         mark_dirty(clock, s.dirty, pool, wide(lease["pool"]))
     clock[at.RETURNED] = 0
-    clock[at.EPOCH] += 1
     sort_ids(s.started, clock[at.STARTED])
     for place in range(clock[at.STARTED]):
         task = wide(s.started[place])
@@ -244,8 +254,9 @@ def arrive(s: Any, now: int) -> None:
 def dispatch(s: Any, now: int) -> None:
     """Start every task that heads all its queues and finds room.
 
-    Without backfill the outcome does not depend on the order of visits (docs/engine.md, section 4), so only resources that
-    changed are looked at. A task that finds its queues empty starts without queueing, except where priorities must be compared first.
+    Without backfill the outcome does not depend on the order of visits (docs/engine.md, section 4), so only resources
+    that changed are looked at. A task that finds its queues empty starts without queueing, except where priorities
+    must be compared first.
     """
     clock, tasks, entries, resources = s.clock, s.tasks, s.entries, s.resources
     by_priority = clock[at.MODE] == at.QUEUE_PRIORITY
@@ -258,7 +269,7 @@ def dispatch(s: Any, now: int) -> None:
             if tasks[task]["status"] != PENDING:
                 continue  # cancelled since
             tasks[task]["status"], tasks[task]["end"] = QUEUED, clock[at.ROUND]
-            s.work[task]["ready"] = clock[at.ROUND]
+            s.order[task]["ready"] = clock[at.ROUND]
             if not starts_at_once(s, task, by_priority) and queue_up(s, task, by_priority):
                 continue
         elif clock[at.DIRTY] > 0:
@@ -313,7 +324,7 @@ def needed(s: Any, task: int, pool: int) -> int:
 
 @njit(inner=True)
 def queue_up(s: Any, task: int, by_priority: bool) -> bool:
-    """Let a ready task wait at each of its resources, whose queues are looked at again; False if there is nothing to queue at."""
+    """Let a ready task wait at each of its resources, which are looked at again; False if it need not queue."""
     queues = False
     for index in range(s.tasks[task]["entry"], s.tasks[task + 1]["entry"]):
         entry = s.entries[index]
@@ -337,10 +348,7 @@ def heads_and_fits(s: Any, task: int, by_priority: bool) -> bool:
         units = entry["units"]
         if units == 0:
             units = needed(s, task, wide(entry["resource"]))
-        if (
-            resource["used"] + units > resource["units"]
-            or first_waiting(s, resource, by_priority) != index
-        ):
+        if resource["used"] + units > resource["units"] or first_waiting(s, resource, by_priority) != index:
             return False
     return True
 
@@ -383,7 +391,7 @@ def start(s: Any, task: int, now: int) -> None:
 
 @njit(inner=True)
 def cause_of_start(s: Any, task: int) -> int:
-    """Return the task whose release, or else whose start, let `task` start after it had waited (docs/engine.md, section 4)."""
+    """Return the task whose release, or else whose start, let `task` start after a wait (docs/engine.md, section 4)."""
     this_round = s.clock[at.ROUND]
     released, began = -1, -1
     for index in range(s.tasks[task]["entry"], s.tasks[task + 1]["entry"]):
@@ -421,12 +429,12 @@ def start_parts(s: Any, task: int, now: int) -> None:
         clock[at.STARTED] += 1
     launch = now + work["latency"]
     work["since"], work["left"] = launch, float(starting["duration"])
-    if work["flow"] >= 0:
+    if starting["flow"] >= 0:
         if work["latency"] > 0:
             push(s, launch, 4 * task + at.LAUNCH)
         else:
             join_flow(s, task, now)
-    if work["flow"] < 0 or starting["duration"] > 0:
+    if starting["flow"] < 0 or starting["duration"] > 0:
         end = launch + starting["duration"]
         if work["server"] >= 0 and s.resources[work["server"]]["rate"] != 1.0 and work["sensitivity"] != 0.0:
             b = work["sensitivity"]
@@ -480,7 +488,7 @@ def dispatch_ordered(s: Any, now: int) -> None:
         if tasks[task]["status"] != PENDING:
             continue  # cancelled since
         tasks[task]["status"], tasks[task]["end"] = QUEUED, this_round
-        s.work[task]["ready"] = this_round
+        s.order[task]["ready"] = this_round
         for index in range(tasks[task]["entry"], tasks[task + 1]["entry"]):
             entry = s.entries[index]
             if entry["units"] > 0 or needed(s, task, wide(entry["resource"])) >= 0:
@@ -538,7 +546,9 @@ def passes(s: Any, task: int) -> bool:
 def settle(s: Any, now: int) -> None:
     """Share every touched link anew and let touched arbiters issue."""
     clock = s.clock
-    take_trains(s, now)
+    if clock[at.TRAINS] > 0:
+        take_trains(s, now)
+    general = False
     for place in range(clock[at.TOUCHED]):
         index = wide(s.touched[place])
         resource = s.resources[index]
@@ -547,5 +557,8 @@ def settle(s: Any, now: int) -> None:
             settle_arbiter(s, wide(resource["arbiter"]), now)
         elif s.links[index]["general"] == 0:
             settle_simple(s, index, now)
-    settle_general(s, now)
+        else:
+            general = True
+    if general:
+        settle_general(s, now)
     clock[at.TOUCHED] = 0

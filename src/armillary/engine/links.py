@@ -1,11 +1,12 @@
 """Links in the kernel: fair sharing of bytes, by virtual time on simple links and max-min on general ones.
 
-In:  `State`, flows that join and leave. Out: ends of flows. The arithmetic is docs/engine.md, section 5, operation by operation.
-A simple link keeps its flows in a heap by (finish, task) in its part of `sharing`; a general link in a list by ascending flow.
+In:  `State`, flows that join and leave. Out: ends of flows. The arithmetic is that of docs/engine.md, section 5.
+A simple link keeps its flows in a heap by (finish, task) in its part of `sharing`, a general one in an ascending list.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from armillary.engine import records as at
@@ -14,13 +15,15 @@ from armillary.engine.heap import add_ticks, push
 from armillary.engine.steps import end_part, touch
 
 MAX_TICKS = 2**62
+STALE = -1.0
+"""Stands for a theta that must be worked out anew; true ones may round to a little below 0, never to this."""
 SIMPLE, GENERAL, TRAIN = range(3)
 
 
 @njit(inner=True)
 def join_flow(s: Any, task: int, now: int) -> None:
     """The bytes of `task` enter their links now; trains for an arbiter are taken in phase 7."""
-    flow = wide(s.work[task]["flow"])
+    flow = wide(s.tasks[task]["flow"])
     moving = s.flows[flow]
     moving["present"] = 1
     if moving["mode"] == TRAIN:
@@ -119,7 +122,7 @@ def end_link(s: Any, index: int, now: int) -> None:
         first = False
         task = wide(s.sharing[base]["task"])
         pop_share(s.sharing, link)
-        flow = s.work[task]["flow"]
+        flow = s.tasks[task]["flow"]
         s.flows[flow]["present"], s.flows[flow]["end"] = 0, -1
         s.clock[at.FLOWS] -= 1
         drop_weight(link, s.flows[flow]["weight"])
@@ -203,7 +206,7 @@ def remove_share(sharing: Any, link: Any, task: int) -> None:
 def settle_general(s: Any, now: int) -> None:
     """Share every component of general links that was touched anew."""
     links, flows = s.some_links, s.some_flows
-    some_links = 0
+    some_links = wide(0)
     for place in range(s.clock[at.TOUCHED]):
         index = s.touched[place]
         if s.links[index]["general"] == 0 or s.links[index]["mark"] != 0:
@@ -211,57 +214,58 @@ def settle_general(s: Any, now: int) -> None:
         first = some_links
         s.links[index]["mark"] = 1
         links[some_links] = index
-        some_links, some_flows = reach(s, links, first, some_links + 1, flows)
+        some_links, some_flows, capped = reach(s, links, first, some_links + 1, flows, now)
         if some_flows > 0:
-            fill(s, links, first, some_links, flows, some_flows, now)
+            fill(s, links, first, some_links, flows, some_flows, capped)
             schedule_first(s, flows, some_flows, now)
     for place in range(some_links):
         s.links[links[place]]["mark"] = 0
 
 
 @njit(inner=True)
-def reach(s: Any, links: Any, seen: int, some_links: int, flows: Any) -> Any:
-    """Collect all links and flows connected with the links from `seen` on; return how many there are then."""
-    some_flows = 0
+def reach(s: Any, links: Any, seen: int, some_links: int, flows: Any, now: int) -> Any:
+    """Collect what is connected with the links from `seen` on, flows settled up to now.
+
+    Returns the number of links and flows then, and whether some flow has a rate cap.
+    """
+    some_flows, capped = 0, False
     while seen < some_links:
         cross = s.links[links[seen]]["head"]
         seen += 1
         while cross >= 0:
             flow = s.crosses[cross]["flow"]
             cross = s.crosses[cross]["behind"]
-            if s.flows[flow]["mark"] != 0:
+            moving = s.flows[flow]
+            if moving["open"] != 0:
                 continue
-            s.flows[flow]["mark"] = 1
+            moving["open"] = 1
+            moving["remaining"] = max(0.0, moving["remaining"] - moving["rate"] * (now - moving["since"]))
+            moving["since"] = now
+            capped = capped or moving["cap"] < 1e300
             flows[some_flows] = flow
             some_flows += 1
-            for index in range(s.flows[flow]["cross"], s.flows[flow + 1]["cross"]):
+            for index in range(moving["cross"], s.flows[flow + 1]["cross"]):
                 link = s.crosses[index]["link"]
                 if s.links[link]["mark"] == 0:
                     s.links[link]["mark"] = 1
                     links[some_links] = link
                     some_links += 1
-    return some_links, some_flows
+    return some_links, some_flows, capped
 
 
 @njit(inner=True)
-def fill(s: Any, links: Any, first: int, behind: int, flows: Any, some_flows: int, now: int) -> None:
-    """Settle the flows up to now and give each its max-min fair rate."""
-    capped = False
-    for place in range(some_flows):
-        moving = s.flows[flows[place]]
-        moving["mark"], moving["open"] = 0, 1
-        moving["remaining"] = max(0.0, moving["remaining"] - moving["rate"] * (now - moving["since"]))
-        moving["since"] = now
-        capped = capped or moving["cap"] < 1e300
+def fill(s: Any, links: Any, first: int, behind: int, flows: Any, some_flows: int, capped: bool) -> None:
+    """Give each flow its max-min fair rate, by progressive filling."""
     for place in range(first, behind):
         link = s.links[links[place]]
-        link["used"], link["load"], link["open"] = 0.0, 0.0, 0
+        load, flows_here = 0.0, 0
         cross = link["head"]
         while cross >= 0:
-            link["load"] += s.crosses[cross]["cost"] * s.flows[s.crosses[cross]["flow"]]["weight"]
-            link["open"] += 1
+            load += s.crosses[cross]["share"]
+            flows_here += 1
             cross = s.crosses[cross]["behind"]
-        link["theta"] = theta_of(link, 0.0)
+        link["used"], link["load"], link["open"], link["place"] = 0.0, load, flows_here, place
+        s.thetas[place] = STALE
     level, left = 0.0, some_flows
     while left > 0:
         best, theta, behind = tightest(s, links, first, behind, level)
@@ -282,26 +286,31 @@ def fill(s: Any, links: Any, first: int, behind: int, flows: Any, some_flows: in
 
 
 @njit(inner=True)
-def theta_of(link: Any, level: float) -> float:
-    """Return the level at which a link is full; cancellation may have left it no load."""
-    return (link["per_tick"] - link["used"]) / link["load"] if link["load"] > 0.0 else level
-
-
-@njit(inner=True)
 def tightest(s: Any, links: Any, place: int, behind: int, level: float) -> Any:
-    """Return (link, theta, new end of the list): the open link that fills first; closed ones are moved behind the end."""
+    """Return (link, theta, new end of the list): the open link that fills first; closed ones are moved behind the end.
+
+    `thetas`, by place in the list, are worked out anew where flows were fixed since (STALE).
+    """
     best, theta = -1, 0.0
     while place < behind:
-        index = links[place]
-        link = s.links[index]
-        if link["open"] == 0:
-            behind -= 1
-            links[place], links[behind] = links[behind], index
-            continue
+        here = s.thetas[place]
+        if here == STALE:
+            link = s.links[links[place]]
+            if link["open"] == 0:
+                behind -= 1
+                links[place] = links[behind]
+                s.thetas[place] = s.thetas[behind]
+                s.links[links[place]]["place"] = place
+                links[behind] = link["index"]
+                continue
+            if link["load"] > 0.0:
+                here = (link["per_tick"] - link["used"]) / link["load"]
+                s.thetas[place] = here
+            else:
+                here = level  # cancellation has left no load
+        if best < 0 or here < theta or (here == theta and links[place] < best):
+            best, theta = links[place], here
         place += 1
-        here = link["theta"] if link["load"] > 0.0 else level
-        if best < 0 or here < theta or (here == theta and index < best):
-            best, theta = index, here
     return best, theta, behind
 
 
@@ -319,38 +328,42 @@ def lowest_cap(s: Any, flows: Any, some_flows: int, theta: float) -> int:
     return wide(best)
 
 
-@njit(inner=True)
+@njit(inner=True, inline=True)
 def fix(s: Any, flow: int, level: float) -> None:
     """Give a flow its rate and take that from every link it crosses."""
     moving = s.flows[flow]
-    moving["open"] = 0
-    moving["rate"] = min(moving["cap"], moving["weight"] * level)
+    rate = min(moving["cap"], moving["weight"] * level)
+    moving["open"], moving["rate"] = 0, rate
     for index in range(moving["cross"], s.flows[flow + 1]["cross"]):
         cross = s.crosses[index]
         link = s.links[cross["link"]]
-        link["used"] += cross["cost"] * moving["rate"]
-        link["load"] -= cross["cost"] * moving["weight"]
+        link["used"] += cross["cost"] * rate
+        link["load"] -= cross["share"]
         link["open"] -= 1
-        link["theta"] = theta_of(link, level)
+        s.thetas[link["place"]] = STALE
 
 
 @njit(inner=True)
 def schedule_first(s: Any, flows: Any, some_flows: int, now: int) -> None:
-    """Set every flow's end and schedule the first: when it leaves, the others' ends are set anew."""
-    first = at.NEVER
+    """Schedule the flows that end first; when they leave, the others are looked at again, so they need no end yet."""
+    spans, least = s.spans, math.inf
     for place in range(some_flows):
         moving = s.flows[flows[place]]
-        end = at.NEVER
+        moving["end"] = at.NEVER
+        ticks = math.inf
         if moving["remaining"] == 0.0:
-            end = now
+            ticks = 0.0
         elif moving["rate"] > 0.0:
-            end = add_ticks(now, moving["remaining"] / moving["rate"])
-            if end > MAX_TICKS:
+            ticks = moving["remaining"] / moving["rate"]
+            if ticks > MAX_TICKS - now:
                 s.clock[at.FAILED] = moving["task"] + 1
-        moving["end"] = end
-        first = min(first, end)
+        spans[place] = ticks
+        least = min(least, ticks)
+    first = add_ticks(now, least)
     if first == at.NEVER:
         return
     for place in range(some_flows):
-        if s.flows[flows[place]]["end"] == first:
-            push(s, first, 4 * wide(s.flows[flows[place]]["task"]) + at.FLOW_PART)
+        if spans[place] <= first - now:
+            moving = s.flows[flows[place]]
+            moving["end"] = first
+            push(s, first, 4 * wide(moving["task"]) + at.FLOW_PART)

@@ -28,13 +28,13 @@ def observe(s: Any, now: int) -> None:
         )
         seen["flows"], seen["backlog_bytes"], seen["rate_ppm"], seen["capacity"] = 0, 0, 0, 0
         if resource["kind"] == SERVER:
-            seen["rate_ppm"] = int(math.floor(resource["rate"] * 1e6))
+            seen["rate_ppm"] = math.floor(resource["rate"] * 1e6)
         elif resource["kind"] != POOL:
-            seen["capacity"] = int(math.floor(resource["capacity"]))
+            seen["capacity"] = math.floor(resource["capacity"])
         if resource["kind"] == LINK:
             seen["flows"] = s.links[index]["flows"]
         elif resource["kind"] == ARBITER:
             catch_up(s, wide(resource["arbiter"]), now)
             arbiter = s.arbiters[resource["arbiter"]]
             seen["busy"], seen["flows"] = arbiter["count"], arbiter["trains"]
-            seen["backlog_bytes"] = int(math.floor(arbiter["backlog"]))
+            seen["backlog_bytes"] = math.floor(arbiter["backlog"])

@@ -60,7 +60,7 @@ def finish_plain(s: Any, now: int, record: bool) -> None:
 
 @njit(inner=True, inline=True)
 def dispatch_plain(s: Any, now: int, record: bool) -> None:
-    """Start what finds its server's queue empty and room; then the heads of the queues of servers that have room again."""
+    """Start what finds room and no queue; then the heads of the queues of servers that have room again."""
     clock, tasks, entries, resources = s.clock, s.tasks, s.entries, s.resources
     this_round, ready = clock[at.ROUND], clock[at.READY]
     if ready > 1:

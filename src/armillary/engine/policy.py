@@ -1,6 +1,6 @@
 """Policies: one function over three records (observation, state, command), in integers.
 
-In:  `@policy(state=DTYPE)` on a function `(seen, state, command) -> None`; undecorated functions run as Python at a stop.
+In:  `@policy(state=DTYPE)` on a function `(seen, state, command) -> None`; undecorated ones run as Python at a stop.
 Out: `Policy`, which calls as plain Python and, inside a kernel, as a first-class compiled function (a few ns a call).
 The same object drives a simulation and a live controller.
 """
@@ -44,20 +44,27 @@ class Policy:
         """Run as plain Python on record arrays (and one state record)."""
         self.function(seen, state, command)
 
+    @property
+    def address(self) -> int:
+        """Where its compiled code lies: what kernels are handed, and call with the addresses of its records."""
+        return int(self._compiled.address)
+
     @cached_property
-    def compiled(self) -> Any:
-        """The first-class function that kernels call: `(seen, rows, state, command)` as addresses."""
-        from numba import carray, cfunc, njit
+    def _compiled(self) -> Any:
+        """The compiled function; kept, since its code lives as long as it."""
+        import numba
 
         from armillary.engine._policy_type import POLICY_SIGNATURE
 
-        body = njit(self.function)
+        compiler: Any = numba
+        carray = compiler.carray
+        body = compiler.njit(self.function)
         seen_type, state_type, command_type = self.seen, self.state, self.command
 
         def call(seen: Any, rows: Any, state: Any, command: Any) -> None:
             body(carray(seen, rows, seen_type), carray(state, 1, state_type)[0], carray(command, rows, command_type))
 
-        return cfunc(POLICY_SIGNATURE)(call)
+        return compiler.cfunc(POLICY_SIGNATURE)(call)
 
     def new_state(self, **values: int) -> Any:
         """Return a state array of one record, zero but for `values`; index it with [0] to read fields.

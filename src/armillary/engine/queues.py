@@ -1,7 +1,7 @@
 """Queues of ready tasks at resources: FIFO lists, or skew heaps where priorities differ.
 
 In:  ENTRY records (one a task and resource) and the RESOURCE they queue at. Out: the first entry that still waits.
-Both orders are (priority, ready round, id). Entries that no longer wait (`waits` 0) are passed over when they come first.
+Both orders are (priority, ready round, id). Entries that no longer wait (`waits` 0) are passed over.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from armillary.engine.records import DIRTY
 @njit(inner=True)
 def comes_before(s: Any, one: int, other: int) -> bool:
     """Whether task `one` has the smaller key."""
-    a, b = s.work[one], s.work[other]
+    a, b = s.order[one], s.order[other]
     if a["priority"] != b["priority"]:
         return bool(a["priority"] < b["priority"])
     if a["ready"] != b["ready"]:

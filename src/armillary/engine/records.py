@@ -1,6 +1,6 @@
 """The kernel's memory: record layouts for every feature of docs/engine.md, and how a graph is laid out in them.
 
-In:  a `TaskGraph`. Out: `State`, a named tuple of record arrays that the kernels read and write; nothing else is kept between calls.
+In:  a `TaskGraph`. Out: `State`, a named tuple of record arrays: all that kernels read, write and keep between calls.
 What every task needs takes 64 bytes in two records; what only some tasks need stands in records of its own.
 """
 
@@ -19,54 +19,52 @@ NEVER = 2**63 - 1
 
 
 def _layout(**fields: str) -> np.dtype[Any]:
-    return np.dtype([(name, code) for name, code in fields.items()], align=True)
+    return np.dtype(list(fields.items()), align=True)
 
 
 # `status` is engine.trace.Status. Until a task ends, `end` holds the round in which it became ready (-1 before).
 # `entry` and `edge` are offsets; the next task's offsets close them.
 TASK = _layout(
-    duration="i8", start="i8", end="i8", cause="i4", waiting="i4", entry="i4", edge="i4",
+    duration="i8", start="i8", end="i8", cause="i4", waiting="i4", entry="i4", edge="i4", flow="i4",
     parts="u1", status="u1", simple="u1", swept="u1",
 )  # fmt: skip
-# What only priorities, rates, latencies, leases and bytes need. `ready` is the round in which the task became ready. `speed` is work per tick, `server` the one that governs it (-1: none).
+# What only rates, latencies, leases and bytes need. `speed` is work per tick, `server` governs it (-1: none).
 WORK = _layout(
-    ready="i8", latency="i8", end="i8", since="i8", left="f8", speed="f8", sensitivity="f8", server="i4", before="i4", behind="i4",
-    member="i4", flow="i4", priority="i4",
+    latency="i8", end="i8", since="i8", left="f8", speed="f8", sensitivity="f8",
+    server="i4", before="i4", behind="i4", member="i4",
 )  # fmt: skip
+# The key of a queued task: `ready` is the round in which it became ready.
+KEY = _layout(ready="i8", priority="i4", spare="i4")
 # One (task, resource) pair at which the task queues. units == 0 marks a pool: what is needed depends on its leases.
 ENTRY = _layout(resource="i4", units="i4", task="i4", next="i4")
 RESOURCE = _layout(
-    units="i8", used="i8", release_round="i8", start_round="i8", rate="f8", capacity="f8", last_release="i4", last_start="i4",
-    head="i4", tail="i4", running="i4", queued="i4", arbiter="i4", blocked="i4", dirty="u1", kind="u1", backfill="u1", touched="u1",
+    units="i8", used="i8", release_round="i8", start_round="i8", rate="f8", capacity="f8",
+    last_release="i4", last_start="i4", head="i4", tail="i4", running="i4", queued="i4", arbiter="i4", blocked="i4",
+    dirty="u1", kind="u1", backfill="u1", touched="u1",
 )  # fmt: skip
 LEASE = _layout(
-    units="i8",
-    taken_round="i8",
-    epoch="i8",
-    pool="i4",
-    left="i4",
-    noted="i4",
-    taker="i4",
-    member="i4",
-    taken="u1",
-    until_start="u1",
-)
+    units="i8", taken_round="i8", epoch="i8", pool="i4", left="i4", noted="i4", taker="i4", member="i4",
+    taken="u1", until_start="u1",
+)  # fmt: skip
 # A task's bytes. `mode`: 0 simple link, 1 general links, 2 arbiter. `cap` is bytes per tick.
 FLOW = _layout(
-    bytes="f8", cap="f8", remaining="f8", rate="f8", since="i8", end="i8", number="i8", quanta="i8", task="i4", cross="i4", weight="i4",
-    next="i4", traffic_class="i4", mode="u1", present="u1", open="u1", mark="u1",
+    bytes="f8", cap="f8", remaining="f8", rate="f8", since="i8", end="i8", task="i4", cross="i4", weight="i4",
+    mode="u1", present="u1", open="u1", spare="u1",
 )  # fmt: skip
-CROSS = _layout(cost="f8", link="i4", flow="i4", before="i4", behind="i4")
+# What a flow through an arbiter needs besides: its number in order of arrival, quanta not issued, size of the last.
+TRAIN = _layout(number="i8", quanta="i8", rest="f8", next="i4", traffic_class="i4")
+CROSS = _layout(cost="f8", share="f8", link="i4", flow="i4", before="i4", behind="i4")
 # A link in progress of sharing, by resource index; `heap` is where its part of `sharing` begins.
 LINK = _layout(
-    virtual="f8", per_tick="f8", load="f8", used="f8", theta="f8", since="i8", end="i8", weight="i8", flows="i8", heap="i4", head="i4", tail="i4",
-    open="i4", general="u1", mark="u1", swept="u1",
+    virtual="f8", per_tick="f8", load="f8", used="f8", since="i8", end="i8", weight="i8", flows="i8",
+    heap="i4", head="i4", tail="i4", open="i4", place="i4", index="i4", general="u1", mark="u1", swept="u1",
 )  # fmt: skip
 SHARE = _layout(finish="f8", task="i4", spare="i4")
 # An arbiter, by its own index. `first` and `count` describe its ring of issued quanta.
 ARBITER = _layout(
-    per_tick="f8", quantum="f8", backlog="f8", service_end="i8", due="i8", age_limit="i8", arrivals="i8", resource="i4", first="i4", count="i4", depth="i4",
-    discipline="i4", threshold="i4", last_class="i4", trains="i4", swept="i4",
+    per_tick="f8", quantum="f8", backlog="f8", service_end="i8", due="i8", age_limit="i8", arrivals="i8",
+    resource="i4", first="i4", count="i4", depth="i4", discipline="i4", threshold="i4", last_class="i4", trains="i4",
+    swept="i4",
 )  # fmt: skip
 TRAFFIC = _layout(cost="f8", head_since="i8", head="i4", tail="i4")
 QUANTUM = _layout(bytes="f8", flow="i4", traffic_class="i4", last="i4", spare="i4")
@@ -79,8 +77,9 @@ ARBITER_KEY = 2**40
 LAUNCH, WORK_PART, FLOW_PART = 0, 1, 2
 
 # Places in `State.clock`.
-(NOW, ROUND, TICK_ROUNDS, LAST_TICK, HEAP, LEFT, ARRIVED, CHANGED, DUE, RESUME, FAILED, EPOCH, FLOWS, STEPS, POLICY_AT, PERIOD, MODE,
- READY, DIRTY, ENDED, STARTED, TOUCHED, RETURNED, TRAINS, WAITING, ARBITERS, CLASSES, DEPTH, ROUND_LIMIT, TRACK, FREE, HOLE) = range(32)  # fmt: skip
+(NOW, ROUND, TICK_ROUNDS, LAST_TICK, HEAP, LEFT, ARRIVED, CHANGED, DUE, RESUME, FAILED, EPOCH, FLOWS, STEPS, POLICY_AT,
+ PERIOD, MODE, READY, DIRTY, ENDED, STARTED, TOUCHED, RETURNED, TRAINS, WAITING, ARBITERS, CLASSES, DEPTH, ROUND_LIMIT,
+ TRACK, FREE, HOLE) = range(32)  # fmt: skip
 CLOCK_SIZE = 32
 
 # Values of clock[MODE]: how ready tasks queue.
@@ -89,11 +88,14 @@ QUEUE_FIFO, QUEUE_PRIORITY, QUEUE_ORDERED = 0, 1, 2
 
 # Every array of a run, in the order of `State`.
 FIELDS: dict[str, Any] = {
-    "clock": np.int64, "tick_s": np.float64, "tasks": TASK, "work": WORK, "entries": ENTRY, "rights": np.int32, "waits": np.uint8, "targets": np.int32, "flags": np.uint8,
-    "resources": RESOURCE, "memberships": np.int32, "leases": LEASE, "members": np.int32, "flows": FLOW, "crosses": CROSS,
-    "links": LINK, "sharing": SHARE, "arbiters": ARBITER, "traffic": TRAFFIC, "quanta": QUANTUM, "ticks": np.int64, "keys": np.int64, "arrivals": EVENT,
-    "changes": CHANGE, "steps": CHANGE, "ready": np.int32, "dirty": np.int32, "ended": np.int32, "started": np.int32,
-    "touched": np.int32, "returned": np.int32, "trains": np.int32, "waiting": np.int32, "some_links": np.int32, "some_flows": np.int32, "seen": OBSERVATION,
+    "clock": np.int64, "tick_s": np.float64, "tasks": TASK, "work": WORK, "order": KEY, "entries": ENTRY,
+    "rights": np.int32, "waits": np.uint8, "targets": np.int32, "flags": np.uint8, "resources": RESOURCE,
+    "memberships": np.int32, "leases": LEASE, "members": np.int32, "flows": FLOW, "train": TRAIN,
+    "crosses": CROSS, "links": LINK, "sharing": SHARE, "arbiters": ARBITER, "traffic": TRAFFIC,
+    "quanta": QUANTUM, "ticks": np.int64, "keys": np.int64, "arrivals": EVENT, "changes": CHANGE,
+    "steps": CHANGE, "ready": np.int32, "dirty": np.int32, "ended": np.int32, "started": np.int32,
+    "touched": np.int32, "returned": np.int32, "trains": np.int32, "waiting": np.int32, "some_links": np.int32,
+    "some_flows": np.int32, "thetas": np.float64, "spans": np.float64, "seen": OBSERVATION,
     "policy_state": np.int64, "command": COMMAND,
 }  # fmt: skip
 
@@ -105,6 +107,7 @@ class State(NamedTuple):
     tick_s: Array  # one float
     tasks: Array  # one more than there are tasks: the last holds the end offsets; likewise work
     work: Array
+    order: Array  # by task
     entries: Array
     rights: Array  # by entry: the right child, where queues are heaps
     waits: Array  # by entry: 1 while it waits
@@ -115,6 +118,7 @@ class State(NamedTuple):
     leases: Array  # one more
     members: Array  # tasks in order of lease
     flows: Array  # one more
+    train: Array  # by flow
     crosses: Array
     links: Array  # by resource
     sharing: Array
@@ -136,6 +140,8 @@ class State(NamedTuple):
     waiting: Array
     some_links: Array
     some_flows: Array
+    thetas: Array
+    spans: Array
     seen: Array
     policy_state: Array  # words of the policy's state record
     command: Array
@@ -150,7 +156,8 @@ def lay_out(graph: TaskGraph) -> State:
     tasks = _on_lines(count + 1, TASK)
     tasks["duration"][:count] = graph.duration
     tasks["start"], tasks["end"], tasks["cause"] = -1, -1, -1
-    tasks["entry"], tasks["edge"] = entry_offset, graph.edges.offset
+    tasks["entry"], tasks["edge"], tasks["flow"] = entry_offset, graph.edges.offset, -1
+    tasks["flow"][:count][has_bytes] = np.arange(int(has_bytes.sum()))
     tasks["waiting"][:count] = np.bincount(graph.edges.index, minlength=count) + (graph.release > 0)
     tasks["parts"][:count] = has_bytes.astype(np.uint8) + ((graph.duration > 0) | ~has_bytes)
     tasks["simple"][:count] = ~has_bytes & (graph.latency == 0) & (np.diff(graph.members.offset) == 0)
@@ -168,8 +175,8 @@ def lay_out(graph: TaskGraph) -> State:
     )
     lease_records, members = _leases(graph)
 
-    # At most two events a task and one a flow, link and arbiter count at a time; one round pushes less than as many again
-    # between two sweeps (engine/events.py). Pages that are never touched cost nothing.
+    # At most two events a task and one a flow, link and arbiter count at a time; one round pushes less than as many
+    # again between two sweeps (engine/events.py). Pages that are never touched cost nothing.
     pending = 8 * count + 4 * (len(flows) + len(links) + len(arbiters)) + 64
     clock[LAST_TICK], clock[LEFT], clock[DUE] = -1, count, 1
     clock[ARBITERS], clock[CLASSES], clock[DEPTH] = (
@@ -184,7 +191,8 @@ def lay_out(graph: TaskGraph) -> State:
         clock=clock,
         tick_s=np.array([graph.tick_s]),
         tasks=tasks,
-        work=_work(graph, has_bytes),
+        work=_work(graph),
+        order=_order(graph),
         entries=entries,
         rights=np.full(len(entries), -1, np.int32),
         waits=np.zeros(len(entries), np.uint8),
@@ -195,6 +203,7 @@ def lay_out(graph: TaskGraph) -> State:
         leases=lease_records,
         members=members,
         flows=flows,
+        train=_trains(graph, has_bytes),
         crosses=crosses,
         links=links,
         sharing=sharing,
@@ -216,6 +225,8 @@ def lay_out(graph: TaskGraph) -> State:
         waiting=np.zeros(count, np.int32),
         some_links=np.zeros(len(resources), np.int32),
         some_flows=np.zeros(len(flows), np.int32),
+        thetas=np.zeros(len(resources)),
+        spans=np.zeros(len(flows)),
         seen=np.zeros(len(resources), OBSERVATION),
         policy_state=np.zeros(1, np.int64),
         command=np.zeros(len(resources), COMMAND),
@@ -263,18 +274,23 @@ def _entries(graph: TaskGraph) -> tuple[Array, Array]:
     return entries, offset
 
 
-def _work(graph: TaskGraph, has_bytes: Array) -> Array:
+def _order(graph: TaskGraph) -> Array:
+    order = np.zeros(len(graph) + 1, KEY)
+    order["priority"][:-1] = graph.priority
+    return order
+
+
+def _work(graph: TaskGraph) -> Array:
     count = len(graph)
-    work = np.zeros(count + 1, WORK)
-    work["latency"][:count], work["priority"][:count] = graph.latency, graph.priority
+    work = _on_lines(count + 1, WORK)
+    work["latency"][:count] = graph.latency
     work["end"] = NEVER
     work["speed"] = 1.0
     work["sensitivity"][:count] = graph.sensitivity
-    work["server"], work["before"], work["behind"], work["flow"] = -1, -1, -1, -1
+    work["server"], work["before"], work["behind"] = -1, -1, -1
     some = np.diff(graph.demands.offset) > 0
     work["server"][:count][some] = graph.demands.index[graph.demands.offset[:-1][some]]
     work["member"] = graph.members.offset
-    work["flow"][:count][has_bytes] = np.arange(int(has_bytes.sum()))
     return work
 
 
@@ -309,34 +325,35 @@ def _leases(graph: TaskGraph) -> tuple[Array, Array]:
 
 
 def general_links(graph: TaskGraph) -> npt.NDArray[np.bool_]:
-    """Mark the links that some task with bytes crosses with another link or with a rate cap (docs/engine.md, section 5)."""
+    """Mark the links that a task with bytes crosses with another link or a rate cap (docs/engine.md, section 5)."""
     lengths = np.diff(graph.crossings.offset)
     row = np.repeat(np.arange(len(graph)), lengths)
     awkward = (lengths[row] > 1) | np.isfinite(graph.rate_cap[row])
     general = np.zeros(len(graph.resources), np.bool_)
     general[graph.crossings.index[awkward & (graph.bytes[row] > 0)]] = True
     # A task that crosses a general link and a simple one makes both general: it crosses more than one by then.
-    return general & (graph.resources.kind == ResourceKind.LINK)
+    marked: npt.NDArray[np.bool_] = general & (graph.resources.kind == ResourceKind.LINK)
+    return marked
 
 
 def _flows(graph: TaskGraph, has_bytes: Array) -> tuple[Array, Array, Array, Array]:
     movers = np.flatnonzero(has_bytes)
-    flows = np.zeros(len(movers) + 1, FLOW)
+    flows = _on_lines(len(movers) + 1, FLOW)
     flows["bytes"][:-1], flows["weight"][:-1], flows["task"][:-1] = graph.bytes[movers], graph.weight[movers], movers
     flows["cap"][:-1] = graph.rate_cap[movers] * graph.tick_s
-    flows["traffic_class"][:-1] = graph.traffic_class[movers]
-    flows["end"], flows["next"] = NEVER, -1
+    flows["end"] = NEVER
     lengths = np.diff(graph.crossings.offset)
     np.cumsum(lengths[movers], out=flows["cross"][1:])
     keep = np.repeat(has_bytes, lengths)
-    crosses = np.zeros(int(keep.sum()), CROSS)
+    crosses = _on_lines(int(keep.sum()), CROSS)
     crosses["link"], crosses["cost"] = graph.crossings.index[keep], graph.crossings.value[keep]
     crosses["flow"] = np.repeat(np.arange(len(movers)), lengths[movers])
+    crosses["share"] = crosses["cost"] * flows["weight"][crosses["flow"]]
     crosses["before"], crosses["behind"] = -1, -1
 
     links = np.zeros(len(graph.resources), LINK)
     links["per_tick"] = graph.resources.capacity * graph.tick_s
-    links["general"] = general_links(graph)
+    links["general"], links["index"] = general_links(graph), np.arange(len(links))
     links["head"], links["tail"], links["end"] = -1, -1, NEVER
     simple = (graph.resources.kind == ResourceKind.LINK) & ~general_links(graph)
     room = np.where(simple, np.bincount(crosses["link"], minlength=len(links)), 0)
@@ -345,6 +362,12 @@ def _flows(graph: TaskGraph, has_bytes: Array) -> tuple[Array, Array, Array, Arr
     kind = graph.resources.kind[first]
     flows["mode"][:-1] = np.where(kind == ResourceKind.ARBITER, 2, links["general"][first])
     return flows, crosses, links, np.zeros(int(room.sum()), SHARE)
+
+
+def _trains(graph: TaskGraph, has_bytes: Array) -> Array:
+    trains = np.zeros(int(has_bytes.sum()) + 1, TRAIN)
+    trains["traffic_class"][:-1], trains["next"] = graph.traffic_class[has_bytes], -1
+    return trains
 
 
 def _arbiters(graph: TaskGraph) -> tuple[Array, Array, Array]:

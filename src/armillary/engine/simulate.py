@@ -16,10 +16,11 @@ from armillary.engine.append import carried_over
 from armillary.engine.blocked import blocked_tasks
 from armillary.engine.graph import GraphBuilder, ResourceKind, TaskGraph
 from armillary.engine.policy import Policy, PolicyFunction
-from armillary.engine.records import CHANGE, NEVER, has_priorities, lay_out
+from armillary.engine.records import CHANGE, NEVER, State, has_priorities, lay_out
 from armillary.engine.trace import RateSteps, Reason, Status, Trace
-from armillary.engine.validate import check_change
+from armillary.engine.validate import check_settable
 from armillary.errors import ArmillaryError, InfeasibleError, InputError
+from armillary.units import MAX_TICKS
 
 NO_POLICY, COMPILED_POLICY, PYTHON_POLICY = range(3)
 
@@ -29,7 +30,7 @@ class Simulation:
 
     Args:
         graph: what to play.
-        policy: called as policy(seen, state, command) whenever the tick is a multiple of `period`; a `Policy` runs compiled.
+        policy: called as policy(seen, state, command) at multiples of `period`; a `Policy` runs compiled.
         period: ticks between two calls of the policy.
         state: the policy's state, an array of one record (`Policy.new_state`); read and written by every call.
 
@@ -42,10 +43,13 @@ class Simulation:
     ) -> None:
         if (policy is None) != (period <= 0):
             raise InputError("a policy needs a period of at least one tick, and a period needs a policy")
+        if period > MAX_TICKS:
+            raise InputError(f"a period of {period} ticks is out of range", hint="use 1 to 2**62")
         self.graph = graph
         self._policy = policy
         self._policy_state = policy.new_state() if state is None and isinstance(policy, Policy) else state
-        self._state = lay_out(graph)
+        self._state = lay_out(graph)._replace(policy_state=_words(policy, self._policy_state))
+        self._table_of: tuple[State, Any] | None = None
         self._reason = Reason.TIME
         self._general = policy is not None or not is_plain(graph)
         if (graph.edges.value & 1).any():
@@ -60,23 +64,27 @@ class Simulation:
         return int(self._state.clock[at.NOW])
 
     def advance(self, until: int | None = None) -> Reason:
-        """Play every round of every tick up to and including `until` (without it: until nothing is due)."""
-        from armillary.engine._jit import JIT
-        from armillary.engine._policy_type import no_policy
-        from armillary.engine._state_type import table_of
+        """Play every round of every tick up to and including `until` (without it: until nothing is due).
 
-        function, kind = no_policy, NO_POLICY
+        OVERFLOW is final: every later call returns it too.
+        """
+        if self._state.clock[at.FAILED] != 0:
+            self._reason = Reason.OVERFLOW
+            return self._reason
+        from armillary.engine._jit import JIT
+
+        function, kind = 0, NO_POLICY
         if isinstance(self._policy, Policy) and JIT:
-            function, kind = self._policy.compiled, COMPILED_POLICY
-            self._state = self._state._replace(policy_state=_words(self._policy_state))
+            function, kind = self._policy.address, COMPILED_POLICY
         elif self._policy is not None:
             kind = PYTHON_POLICY
         if self._general:
             from armillary.engine.entries import advance_general as play
         else:
             from armillary.engine.entries_plain import advance_plain as play
+        last = NEVER if until is None else min(until, NEVER)
         while True:
-            self._reason = Reason(play(table_of(self._state), NEVER if until is None else until, function, kind))
+            self._reason = Reason(play(self._table(), last, function, kind))
             if self._reason == Reason.CAPACITY:
                 self._grow_steps()
             elif self._reason == Reason.POLICY:
@@ -90,11 +98,7 @@ class Simulation:
         Raises:
             InputError: not a server, or a factor that is not above 0.
         """
-        if self._kind(resource) != ResourceKind.SERVER:
-            raise InputError(
-                f"{self.graph.resources.names[resource]!r} has no rate to set",
-                hint="use set_capacity for links and arbiters",
-            )
+        check_settable(self.graph.resources, resource, factor, rate=True)
         self._change(resource, factor)
 
     def set_capacity(self, resource: int, per_second: float) -> None:
@@ -103,10 +107,7 @@ class Simulation:
         Raises:
             InputError: neither a link nor an arbiter, or a capacity that it cannot take.
         """
-        if self._kind(resource) not in (ResourceKind.LINK, ResourceKind.ARBITER):
-            raise InputError(
-                f"{self.graph.resources.names[resource]!r} has no capacity to set", hint="use set_rate for servers"
-            )
+        check_settable(self.graph.resources, resource, per_second, rate=False)
         self._change(resource, per_second)
 
     def cancel(self, task: int) -> None:
@@ -115,12 +116,11 @@ class Simulation:
         Raises:
             InputError: there is no such task.
         """
-        from armillary.engine._state_type import table_of
         from armillary.engine.entries_stops import cancel_task
 
         if not 0 <= task < len(self.graph):
             raise InputError(f"task {task} does not exist", hint=f"there are {len(self.graph)} tasks")
-        cancel_task(table_of(self._state), task, self.now)
+        cancel_task(self._table(), task, self.now)
         self._general = True  # the plain entry takes every event at its word
         self._round_is_due()
 
@@ -155,29 +155,34 @@ class Simulation:
 
     def blocked(self) -> list[str]:
         """Name each task that has not ended and what it waits for."""
-        return blocked_tasks(self.graph, self._state)
+        return blocked_tasks(self.graph, self._state.tasks["status"][:-1], self._queues_of)
 
-    def failed_task(self) -> str:
-        """Name the task whose end would lie beyond 2**62 ticks, after OVERFLOW."""
-        return self.graph.task_name(max(0, int(self._state.clock[at.FAILED]) - 1))
+    def _queues_of(self, task: int) -> list[int]:
+        entries = slice(*(int(self._state.tasks[row]["entry"]) for row in (task, task + 1)))
+        waits: list[int] = self._state.entries["resource"][entries][self._state.waits[entries] != 0].tolist()
+        return waits
 
-    def _kind(self, resource: int) -> ResourceKind:
-        if not 0 <= resource < len(self.graph.resources):
-            raise InputError(
-                f"resource {resource} does not exist", hint=f"there are {len(self.graph.resources)} resources"
-            )
-        return ResourceKind(int(self.graph.resources.kind[resource]))
+    def beyond(self) -> str:
+        """Name what would lie beyond 2**62 ticks, after OVERFLOW."""
+        failed = int(self._state.clock[at.FAILED])
+        return f"the end of {self.graph.task_name(failed - 1)}" if failed > 0 else "the next call of the policy"
 
     def _change(self, resource: int, value: float) -> None:
-        from armillary.engine._state_type import table_of
         from armillary.engine.entries_stops import change_value
 
-        check_change(self.graph.resources.names[resource], self._kind(resource), value)
         if self._state.clock[at.STEPS] == len(self._state.steps):
             self._grow_steps()
-        change_value(table_of(self._state), resource, value, self.now)
+        change_value(self._table(), resource, value, self.now)
         self._general = True
         self._round_is_due()
+
+    def _table(self) -> Any:
+        """Return the addresses of the state, made anew only when an array was replaced."""
+        if self._table_of is None or self._table_of[0] is not self._state:
+            from armillary.engine._state_type import table_of
+
+            self._table_of = (self._state, table_of(self._state))
+        return self._table_of[1]
 
     def _round_is_due(self) -> None:
         clock = self._state.clock
@@ -213,7 +218,8 @@ def simulate(
 
     Raises:
         InfeasibleError: tasks remain that wait for one another; names them and what they wait for.
-        ArmillaryError: the run does not come to an end (LIVELOCK) or leaves the range of ticks (OVERFLOW).
+        InputError: the run leaves the range of ticks (OVERFLOW); names what does.
+        ArmillaryError: rounds without end in one tick (LIVELOCK).
     """
     run = Simulation(graph, policy=policy, period=period, state=state)
     reason = run.advance(until)
@@ -224,12 +230,12 @@ def simulate(
     if reason == Reason.LIVELOCK:
         raise ArmillaryError(f"livelock: rounds without end at tick {run.now}")
     if reason == Reason.OVERFLOW:
-        raise InputError(f"{run.failed_task()} would end beyond 2**62 ticks", hint="use a longer tick")
+        raise InputError(f"{run.beyond()} would lie beyond 2**62 ticks", hint="use a longer tick")
     return run.trace()
 
 
 def is_plain(graph: TaskGraph) -> bool:
-    """Whether every task is on one server, in order of arrival, and nothing else is asked for: engine/plain.py plays that."""
+    """Whether every task is on one server, in order of arrival, and nothing else is asked for (engine/plain.py)."""
     return not (
         (np.diff(graph.demands.offset) != 1).any()
         or has_priorities(graph)
@@ -243,6 +249,6 @@ def is_plain(graph: TaskGraph) -> bool:
     )
 
 
-def _words(record: Any) -> Any:
-    """Return a policy's state record as the words that kernels hand on."""
-    return record.view(np.int64).reshape(-1) if record is not None else np.zeros(1, np.int64)
+def _words(policy: Policy | PolicyFunction | None, record: Any) -> Any:
+    """Return the state of a compiled policy as the words that kernels hand on; they are the caller's own."""
+    return record.view(np.int64).reshape(-1) if isinstance(policy, Policy) else np.zeros(1, np.int64)

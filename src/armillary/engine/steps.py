@@ -1,4 +1,4 @@
-"""Small steps that several phases of the kernel share: a part ends, an edge is satisfied, a member of a lease is through.
+"""Small steps that several phases share: a part ends, an edge is satisfied, a member of a lease is through.
 
 In:  `State` and a task. Out: the lists of the round (`ended`, `ready`, `returned`) grow.
 """
@@ -35,7 +35,7 @@ def satisfy(s: Any, target: int, source: int) -> None:
 
 @njit(inner=True)
 def count_down(s: Any, index: int, task: int) -> None:
-    """`task` is through with a lease: note the largest such id of this phase; after the last member the lease is due."""
+    """`task` is through with a lease: note the largest such id of this phase; after the last one it is due."""
     clock, lease = s.clock, s.leases[index]
     lease["left"] -= 1
     lease["noted"] = max(lease["noted"], task) if lease["epoch"] == clock[at.EPOCH] else task

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from armillary.engine.graph import Ragged, ResourceKind, TaskGraph
+from armillary.engine.graph import Ragged, ResourceKind, Resources, TaskGraph
 from armillary.errors import InputError
 from armillary.units import MAX_TICKS
 
@@ -40,7 +40,10 @@ def _check_resources(graph: TaskGraph) -> None:
     is_server, is_pool = resources.kind == ResourceKind.SERVER, resources.kind == ResourceKind.POOL
     is_arbiter = resources.kind == ResourceKind.ARBITER
     rules: list[tuple[npt.NDArray[np.bool_], str]] = [
-        (is_server & ((resources.units < 1) | (resources.units >= 2**31)), "needs at least one unit and fewer than 2**31"),
+        (
+            is_server & ((resources.units < 1) | (resources.units >= 2**31)),
+            "needs at least one unit and fewer than 2**31",
+        ),
         (is_pool & (resources.units < 0), "has a negative number of units"),
         (
             ~(np.isfinite(resources.capacity) & (resources.capacity >= 0)),
@@ -69,6 +72,7 @@ def _check_columns(graph: TaskGraph) -> None:
         (graph.duration < 0, "has a negative duration"),
         (graph.latency < 0, "has a negative latency"),
         (graph.release < 0, "has a negative release"),
+        (graph.release > MAX_TICKS, "has a release beyond 2**62 ticks"),
         (~((graph.sensitivity >= 0) & (graph.sensitivity <= 1)), "has a sensitivity outside 0..1"),
         (~(np.isfinite(graph.bytes) & (graph.bytes >= 0)), "has bytes that are negative or not finite"),
         (~(graph.rate_cap > 0), "has a rate cap that is not above 0"),
@@ -172,12 +176,11 @@ def _check_joint_leases(graph: TaskGraph) -> None:
     np.add.at(need, inverse, graph.leases.units[graph.members.index])
     over = need > graph.resources.units[key % len(graph.resources)]
     if over.any():
-        task, name = (
-            int(key[np.argmax(over)] // len(graph.resources)),
-            graph.resources.names[int(key[np.argmax(over)] % len(graph.resources))],
-        )
+        worst = int(np.argmax(over))
+        task, place = divmod(int(key[worst]), len(graph.resources))
         raise InputError(
-            f"{graph.task_name(task)} needs {int(need[np.argmax(over)])} units of pool {name!r} at once, which has fewer"
+            f"{graph.task_name(task)} needs {int(need[worst])} units of pool {graph.resources.names[place]!r} at once, "
+            f"which has {int(graph.resources.units[place])}"
         )
 
 
@@ -188,7 +191,7 @@ def _check_changes(graph: TaskGraph) -> None:
     ):
         if not 0 <= resource < len(resources):
             raise InputError(f"a timed change names resource {resource}, which does not exist")
-        if not 0 <= tick < MAX_TICKS:
+        if not 0 <= tick <= MAX_TICKS:
             raise InputError(
                 f"a timed change of {resources.names[resource]!r} stands at tick {tick}", hint="use 0 to 2**62"
             )
@@ -206,6 +209,22 @@ def check_change(name: str, kind: ResourceKind, value: float) -> None:
     lowest_allowed = value >= 0 if kind == ResourceKind.LINK else value > 0
     if not (np.isfinite(value) and lowest_allowed):
         raise InputError(f"{name!r} cannot be set to {value!r}", hint="use a finite value above 0")
+
+
+def check_settable(resources: Resources, resource: int, value: float, *, rate: bool) -> None:
+    """Refuse a rate factor (`rate`) or a capacity that is to be set at a stop.
+
+    Raises:
+        InputError: no such resource, one of another kind, or a value that it cannot take.
+    """
+    if not 0 <= resource < len(resources):
+        raise InputError(f"resource {resource} does not exist", hint=f"there are {len(resources)} resources")
+    name, kind = resources.names[resource], ResourceKind(int(resources.kind[resource]))
+    check_change(name, kind, value)
+    if rate and kind != ResourceKind.SERVER:
+        raise InputError(f"{name!r} has no rate to set", hint="use set_capacity for links and arbiters")
+    if not rate and kind == ResourceKind.SERVER:
+        raise InputError(f"{name!r} has no capacity to set", hint="use set_rate for servers")
 
 
 def _check_cycles(graph: TaskGraph) -> None:

@@ -1,9 +1,11 @@
 """NPU: latency, power and energy of a network on an accelerator, event by event.
 
 In:  a network (zoo name, model file or `Graph`) and a chip (catalogue name, YAML file or `Chip`).
-Out: `NpuResult`, measured on the timeline of the compiled task graph.
+Out: `NpuResult`, measured on the timeline of the compiled task graph; `passes` shows what each pass hands on, `explain`
+what bounds a run and what would help, `run_folder` many models as one table.
 The passes, in the order in which `compile` tells the story: fold, fuse, place, geometry, reside, cache, tile, tiles;
 `emit` turns the plan into tasks (queues, tasks, order, leases), the engine plays them, `measure` reads the figures off.
+`repeat` puts several inferences into the queues, `stream` measures their throughput.
 `laws` costs single operators, from a table, by the fitted laws of a chip.
 """
 
@@ -11,22 +13,35 @@ from __future__ import annotations
 
 from armillary.npu.compile import compile_network
 from armillary.npu.emit import Program, emit
+from armillary.npu.explain import Explanation, LayerBound, WhatIf, explain
+from armillary.npu.folder import FolderRow, FolderRuns, run_folder
 from armillary.npu.laws import OperatorCost, OperatorCosts, operators
+from armillary.npu.passes import PASSES, PassTable, passes
 from armillary.npu.plan import Plan
 from armillary.npu.result import Bound, Fallback, LayerFigures, NpuResult
 from armillary.npu.run import run
 
 __all__ = [
+    "PASSES",
     "Bound",
+    "Explanation",
     "Fallback",
+    "FolderRow",
+    "FolderRuns",
+    "LayerBound",
     "LayerFigures",
     "NpuResult",
     "OperatorCost",
     "OperatorCosts",
+    "PassTable",
     "Plan",
     "Program",
+    "WhatIf",
     "compile_network",
     "emit",
+    "explain",
     "operators",
+    "passes",
     "run",
+    "run_folder",
 ]

@@ -13,7 +13,7 @@ import numpy as np
 from armillary.engine import GraphBuilder, TaskGraph
 from armillary.npu.geometry import IntArray
 from armillary.npu.leases import hold
-from armillary.npu.order import connect
+from armillary.npu.order import connect, inferences_of
 from armillary.npu.plan import Plan
 from armillary.npu.queues import declare
 from armillary.npu.tasks import create
@@ -25,10 +25,11 @@ class Program:
 
     tasks: TaskGraph
     layer: IntArray  # layer of each task, -1 for inputs and outputs of the network, shape (tasks,)
+    inference: IntArray  # inference that each task is part of, shape (tasks,)
 
 
 def emit(plan: Plan) -> Program:
-    """Return the tasks of one inference."""
+    """Return the tasks of a plan: of one inference, or of several in flight (`repeat`)."""
     build = GraphBuilder()
     queues = declare(build, plan.chip, plan.caching.bytes)
     tasks = create(build, plan, queues)
@@ -39,4 +40,4 @@ def emit(plan: Plan) -> Program:
     for block in (tasks.compute, tasks.weights, tasks.inputs, tasks.stores):
         layer[block.ids] = plan.tiles.layer[block.at]
     layer[tasks.host.ids] = tasks.host.at
-    return Program(graph, layer)
+    return Program(graph, layer, inferences_of(plan, tasks, len(graph)))

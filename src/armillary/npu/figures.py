@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from armillary.npu.measure import LAYER_COST
 from armillary.npu.queues import DRAM, HOST_LINK, SCRATCHPAD
 from armillary.npu.result import NpuResult
 from armillary.report import (
@@ -28,7 +29,24 @@ from armillary.report import (
     timeline_view,
     trust_box,
 )
-from armillary.units import format_quantity
+from armillary.report.palette import PALETTE
+from armillary.units import format_bytes
+
+# One colour a thing on the whole page, as kind of task and as bound.
+_WEIGHTS, _INPUT, _OUTPUT = PALETTE[4], PALETTE[2], PALETTE[6]
+COLOURS = {
+    "array": PALETTE[0],
+    "vector": PALETTE[1],
+    "host": PALETTE[7],
+    LAYER_COST: PALETTE[5],
+    HOST_LINK.lower(): PALETTE[3],
+    DRAM: _INPUT,
+    "arrival": PALETTE[3],
+    "departure": PALETTE[3],
+    "weights": _WEIGHTS,
+    "input": _INPUT,
+    "output": _OUTPUT,
+}
 
 
 def report(result: NpuResult) -> str:
@@ -43,12 +61,13 @@ def report(result: NpuResult) -> str:
         Section(
             "Roofline",
             [_roofline(result)],
-            lead="Layers by products per byte of tensors. Above the slope of the memory: data stayed on the chip.",
+            lead="Layers by products per byte of their tensors; larger points took longer. What lies above the slope "
+            "ran faster than the memory behind the scratchpad feeds it: its data stayed on the chip.",
         ),
         Section(
             "Timeline",
             [_timeline(result)],
-            lead=f"Scratchpad: beside {format_quantity(float(result.cached_parameter_bytes), 'B')} of cached weights.",
+            lead=_timeline_lead(result),
         ),
         Section(
             "Power", [_power(result)], lead="Energy of events spread over their tasks, plus idle and leakage power."
@@ -57,11 +76,15 @@ def report(result: NpuResult) -> str:
     ]
     if result.fallbacks:
         sections.append(Section("On the host", [_fallbacks(result)], lead="What the chip cannot run, with the reason."))
+    facts = {
+        "Digest of the result": result.digest(),
+        **{f"Input: {name}": text for name, text in result.inputs.items()},
+    }
     versions = dict(result.run.versions) if result.run is not None else {}
     footer = Footer(
         versions=versions,
         reproduce=_command(result),
-        facts={"digest": result.digest(), **result.inputs},
+        facts=facts,
     )
     return Page(f"{result.model} on {result.chip}", sections, subtitle=_subtitle(result), footer=footer).html()
 
@@ -69,6 +92,7 @@ def report(result: NpuResult) -> str:
 def _command(result: NpuResult) -> str:
     """Return the command that makes this page again; a model file is named by the caller."""
     chip = f"--chip {result.chip} --dtype {result.dtype}"
+    chip += f" --queue-depth {result.queue_depth}" if result.queue_depth > 1 else ""
     if result.inputs.get("model") == result.model:
         size = next(iter(result.input_shapes.values()))[-1]
         return f"armillary npu run {result.model} {chip} --batch {result.batch} --resolution {size}"
@@ -91,15 +115,15 @@ def _tiles(result: NpuResult) -> Block:
             Tile("Array used", result.mac_utilisation, "%", note="of its peak over the whole latency"),
             Tile("Work", float(result.macs), "MAC"),
             Tile("Weights", float(result.parameter_bytes), "B", note=f"{cached:.0%} stay on the chip"),
-            Tile("Host link", float(result.host_link_bytes), "B"),
-            Tile("DRAM", float(result.dram_bytes), "B"),
+            Tile("Host link", float(result.host_link_bytes), "B", note="moved by one inference"),
+            *([Tile("DRAM", float(result.dram_bytes), "B")] if DRAM in result.timeline.resources.names else []),
             Tile("Scratchpad peak", float(result.scratchpad_peak_bytes), "B"),
         ]
     )
 
 
 def _bounds(result: NpuResult) -> Block:
-    return bottleneck_table([Bottleneck(b.what, b.time_s, b.share, b.remedy) for b in result.bounds])
+    return bottleneck_table([Bottleneck(b.what, b.time_s, b.share, b.remedy) for b in result.bounds], colours=COLOURS)
 
 
 def _roofline(result: NpuResult) -> Block:
@@ -117,6 +141,7 @@ def _roofline(result: NpuResult) -> Block:
         peaks={"Array": result.peak_macs_per_s},
         memories={memory: result.memory_bytes_per_s},
         operation="MAC",
+        colours=COLOURS,
     )
 
 
@@ -127,8 +152,15 @@ def _timeline(result: NpuResult) -> Block:
         static_w=result.static_power_w,
         pool_units={SCRATCHPAD: "B"},
         links=[name for name in (DRAM, HOST_LINK) if name in timeline.resources.names],
+        kind_colours={kind: colour for kind, colour in COLOURS.items() if kind in timeline.kinds},
     )
     return timeline_view(columns)
+
+
+def _timeline_lead(result: NpuResult) -> str:
+    cached = format_bytes(result.cached_parameter_bytes)
+    beside = f" The scratchpad is shown without the {cached} of weights that stay in it." if cached != "0 B" else ""
+    return f"Every task of the run, on what it held.{beside}"
 
 
 def _power(result: NpuResult) -> Block:

@@ -14,23 +14,26 @@ from armillary.engine import GraphBuilder
 from armillary.npu.geometry import IntArray
 from armillary.npu.plan import Plan
 from armillary.npu.queues import Queues
-from armillary.npu.tasks import Block, Tasks
+from armillary.npu.tasks import Tasks
 
 
 def hold(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> None:
     """Add the leases of all tiles and activations to `build`."""
     tiles, compute = plan.tiles, tasks.compute.ids
     for block, moved in ((tasks.weights, tiles.weight_bytes), (tasks.inputs, tiles.input_bytes)):
-        users = compute[_last_use(block, plan)]
+        users = compute[last_use(block.at, plan)]
         _lease_pairs(build, queues, moved[block.at], block.ids, users)
     _lease_pairs(build, queues, tiles.output_bytes[tasks.stores.at], compute[tasks.stores.at], tasks.stores.ids)
     _hold_activations(build, plan, tasks, queues)
 
 
-def _last_use(block: Block, plan: Plan) -> IntArray:
-    """Return the last tile that uses each load: the one before the next load of the same layer, or the layer's last."""
-    layer = plan.tiles.layer[block.at]
-    following = np.append(block.at[1:], -1)
+def last_use(at: IntArray, plan: Plan) -> IntArray:
+    """Return the last tile that uses each load, made for the tiles `at`, shape (loads,).
+
+    It is the tile before the next load of the same layer, or the layer's last.
+    """
+    layer = plan.tiles.layer[at]
+    following = np.append(at[1:], -1)
     same = np.append(layer[1:] == layer[:-1], False) if len(layer) else np.zeros(0, np.bool_)
     return np.where(same, following - 1, plan.last_tile[layer])
 

@@ -80,6 +80,7 @@ def bounds(plan: Plan, timeline: Timeline) -> tuple[Bound, ...]:
     span = path.end - path.start
     computing = (kinds == "array") | (kinds == "vector")
     has_dram = plan.chip.dram is not None
+    weights = int(plan.shapes.weight_bytes.sum())
     moved = int(span[np.isin(kinds, ("weights", "input", "output"))].sum())
     over_link = int(span[np.isin(kinds, ("arrival", "departure"))].sum())
     parts = {
@@ -92,7 +93,7 @@ def bounds(plan: Plan, timeline: Timeline) -> tuple[Bound, ...]:
         "host": (int(span[kinds == "host"].sum()), "operators that the chip supports"),
         HOST_LINK.lower(): (
             over_link + (0 if has_dram else moved),
-            "a faster link, or a network whose weights fit the parameter cache",
+            "a faster link, or " + ("fewer weights" if plan.caching.bytes < weights else "smaller inputs and outputs"),
         ),
         DRAM: (moved if has_dram else 0, "more DRAM bandwidth, or a larger scratchpad"),
     }

@@ -7,6 +7,7 @@ All edges point forward in program order, so there is no cycle.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from armillary.engine import GraphBuilder
 from armillary.npu.geometry import IntArray
@@ -25,6 +26,9 @@ def connect(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> No
     target = np.concatenate([pair[1] for pair in pairs]) if pairs else np.zeros(0, np.int64)
     once = np.unique(np.stack([source, target]), axis=1)
     build.edge(once[0], once[1])
+    if plan.inferences > 1:
+        source, target = _admitted(plan, tasks, once[0], once[1], len(build))
+        build.edge(source, target)
 
 
 def _in_order(plan: Plan, tasks: Tasks, queues: Queues) -> Pairs:
@@ -44,6 +48,65 @@ def _in_order(plan: Plan, tasks: Tasks, queues: Queues) -> Pairs:
     mover = np.concatenate(movers)
     order = np.lexsort((ids, key))
     return [*pairs, *(_chain(ids[order][mover[order] == queue]) for queue in np.unique(mover).tolist())]
+
+
+def inferences_of(plan: Plan, tasks: Tasks, count: int) -> IntArray:
+    """Return the inference that each task is part of, shape (tasks,)."""
+    inference = np.zeros(count, np.int64)
+    for block in (tasks.compute, tasks.weights, tasks.inputs, tasks.stores):
+        inference[block.ids] = plan.tiles.layer[block.at] // plan.layers_each
+    inference[tasks.host.ids] = tasks.host.at // plan.layers_each
+    for block, names in ((tasks.arrivals, plan.network.inputs), (tasks.departures, plan.network.outputs)):
+        inference[block.ids] = block.at * plan.inferences // max(1, len(names))
+    return inference
+
+
+def staying_inputs(plan: Plan, tasks: Tasks) -> npt.NDArray[np.bool_]:
+    """Mark the arrivals whose tensor stays in the scratchpad, shape (arrivals,)."""
+    return np.array([plan.residency.stays(plan.network.inputs[at]) for at in tasks.arrivals.at.tolist()], np.bool_)
+
+
+def _admitted(plan: Plan, tasks: Tasks, source: IntArray, target: IntArray, count: int) -> tuple[IntArray, IntArray]:
+    """Let nothing of an inference begin before the one `queue_depth` before it is done.
+
+    With a gap, nothing of an inference takes scratchpad before the one just before it needs none.
+    """
+    inference = inferences_of(plan, tasks, count)
+    within = inference[source] == inference[target]
+    begins = np.bincount(target[within], minlength=count) == 0
+    ends = np.bincount(source[within], minlength=count) == 0
+    pairs: Pairs = []
+    for later in range(plan.queue_depth, plan.inferences):
+        before = np.flatnonzero(ends & (inference == later - plan.queue_depth))
+        after = np.flatnonzero(begins & (inference == later))
+        pairs.append((np.repeat(before, len(after)), np.tile(after, len(before))))
+    if plan.gap:
+        pairs += _apart(plan, tasks)
+    # Inputs that stay take scratchpad, like loads, when the tile before those beside which they fit is done.
+    arrivals = tasks.arrivals
+    gate = inference[arrivals.ids] * plan.tiles_each - plan.lead - 1
+    stay = (gate >= 0) & staying_inputs(plan, tasks)
+    pairs.append((tasks.compute.ids[gate[stay]], arrivals.ids[stay]))
+    edges = np.concatenate([before for before, _ in pairs]) * count + np.concatenate([after for _, after in pairs])
+    fresh = np.setdiff1d(edges, source * count + target)
+    return fresh // count, fresh % count
+
+
+def _apart(plan: Plan, tasks: Tasks) -> Pairs:
+    """Let the first takers of scratchpad of each inference wait for the last holders of the one before."""
+    pairs: Pairs = []
+    each, arrival_of = plan.tiles_each, tasks.arrivals.at * plan.inferences // max(1, len(plan.network.inputs))
+    stays = staying_inputs(plan, tasks)
+    for later in range(1, plan.inferences):
+        first = later * each
+        holders = [tasks.compute.ids[first - each : first]]
+        holders.append(tasks.stores.ids[(tasks.stores.at >= first - each) & (tasks.stores.at < first)])
+        takers = [tasks.compute.ids[first : first + 2], tasks.arrivals.ids[stays & (arrival_of == later)]]
+        takers += [b.ids[(b.at >= first) & (b.at < first + 2)] for b in (tasks.weights, tasks.inputs)]
+        # In-order queues: the last ones end last.
+        before, after = np.concatenate([ids[-2:] for ids in holders]), np.concatenate(takers)
+        pairs.append((np.repeat(before, len(after)), np.tile(after, len(before))))
+    return pairs
 
 
 def _paced(plan: Plan, tasks: Tasks) -> Pairs:

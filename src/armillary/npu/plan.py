@@ -31,6 +31,20 @@ class Plan:
     tiles: Tiles
     first_tile: IntArray  # of each layer, -1 on the host, shape (layers,)
     last_tile: IntArray
+    inferences: int = 1  # one after the other in the same queues (`repeat`)
+    queue_depth: int = 1  # of them in flight at once
+    lead: int = 1  # tiles of the inference before beside which inputs may arrive
+    gap: int = 0  # tiles by which an inference starts later in the queues, where two share no scratchpad
+
+    @property
+    def layers_each(self) -> int:
+        """Layers of one inference."""
+        return len(self.placements) // self.inferences
+
+    @property
+    def tiles_each(self) -> int:
+        """Tiles of one inference."""
+        return len(self.tiles) // self.inferences
 
     @property
     def host_layers(self) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from armillary.npu.queues import DRAM, HOST_LINK
 from armillary.timeline import Result
-from armillary.units import format_quantity
+from armillary.units import format_bytes, format_quantity
 from armillary.workload import ActivityProfile, ServiceTime
 
 
@@ -64,7 +64,7 @@ class NpuResult(Result):
     batch: int
     input_shapes: Mapping[str, tuple[int, ...]]
     latency_s: float
-    throughput_per_s: float  # items a second, one inference after the other
+    throughput_per_s: float  # items a second with `queue_depth` inferences in flight, in steady state
     macs: int
     parameter_bytes: int
     dram_bytes: int
@@ -82,6 +82,7 @@ class NpuResult(Result):
     bounds: tuple[Bound, ...]
     layers: tuple[LayerFigures, ...]
     fallbacks: tuple[Fallback, ...]
+    queue_depth: int = 1  # inferences in flight for `throughput_per_s`; all other figures are of one inference
 
     def static_w(self) -> float:
         """Return idle and leakage power, watts."""
@@ -93,12 +94,11 @@ class NpuResult(Result):
             ("network", f"{self.model}, {self.dtype}, batch {self.batch}"),
             ("chip", self.chip),
             ("latency", format_quantity(self.latency_s, "s")),
-            ("throughput", f"{self.throughput_per_s:.4g} items/s"),
+            ("throughput", f"{self.throughput_per_s:.4g} items/s, {_in_flight(self.queue_depth)}"),
             ("work", f"{format_quantity(self.macs, 'MAC')}, array {self.mac_utilisation:.1%} used"),
-            ("weights", f"{_mib(self.parameter_bytes)}, of which {_mib(self.cached_parameter_bytes)} stay on the chip"),
-            ("host link", _mib(self.host_link_bytes)),
-            ("DRAM", _mib(self.dram_bytes)),
-            ("scratchpad peak", _mib(self.scratchpad_peak_bytes)),
+            ("weights", f"{format_bytes(self.parameter_bytes)}, {self._cached_text()}"),
+            ("moved", ", ".join(f"{format_bytes(moved)} over {link}" for link, moved in self._moved()) or "nothing"),
+            ("scratchpad peak", format_bytes(self.scratchpad_peak_bytes)),
             (
                 "energy",
                 f"{format_quantity(self.energy_j, 'J')} ({format_quantity(self.average_power_w, 'W')} on average)",
@@ -118,7 +118,8 @@ class NpuResult(Result):
 
     def service_time(self) -> ServiceTime:
         """Return what a ring of servers needs to know of this network."""
-        return ServiceTime(self.model, self.chip, self.batch, self.latency_s, self.latency_s)
+        period_s = min(self.latency_s, self.batch / self.throughput_per_s)
+        return ServiceTime(self.model, self.chip, self.batch, self.latency_s, period_s)
 
     def activity_profile(self) -> ActivityProfile:
         """Return what a ring of power needs to know of this network."""
@@ -134,6 +135,17 @@ class NpuResult(Result):
             link_share=self._share_of(HOST_LINK),
         )
 
+    def _cached_text(self) -> str:
+        if self.cached_parameter_bytes == self.parameter_bytes:
+            return "all of them stay on the chip"
+        return f"{format_bytes(self.cached_parameter_bytes)} of them stay on the chip"
+
+    def _moved(self) -> list[tuple[str, int]]:
+        """Return (link, bytes) of the links that the chip has."""
+        moved = {HOST_LINK: self.host_link_bytes, DRAM: self.dram_bytes}
+        names = {HOST_LINK: "the host link", DRAM: "DRAM"}
+        return [(names[link], size) for link, size in moved.items() if link in self.timeline.resources.names]
+
     def _share_of(self, link: str) -> float:
         """Return the share of the latency in which `link` moved bytes (0 where the chip has none)."""
         if link not in self.timeline.resources.names:
@@ -141,8 +153,8 @@ class NpuResult(Result):
         return self.timeline.union_s(self.timeline.on(link)) / self.latency_s
 
 
-def _mib(size: int) -> str:
-    return f"{size / 2**20:.3g} MiB"
+def _in_flight(queue_depth: int) -> str:
+    return "one after the other" if queue_depth == 1 else f"{queue_depth} in flight"
 
 
 def _fallback_text(fallbacks: tuple[Fallback, ...]) -> str:

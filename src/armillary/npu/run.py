@@ -18,11 +18,14 @@ from armillary.npu.compile import compile_network
 from armillary.npu.emit import emit
 from armillary.npu.queues import DRAM, HOST_LINK, SCRATCHPAD
 from armillary.npu.result import NpuResult
+from armillary.npu.stream import stream
 from armillary.npu.tile import transfer_rate
 from armillary.store import content_key, file_digest
 from armillary.timeline import RunInfo, Timeline
 from armillary.timeline.power import FEMTOJOULE
 from armillary.workload import Graph, load_model, with_dtype
+
+MAX_QUEUE_DEPTH = 64
 
 
 def run(
@@ -34,6 +37,7 @@ def run(
     batch: int = 1,
     shape: Mapping[str, tuple[int, ...]] | None = None,
     resolution: int | None = None,
+    queue_depth: int = 1,
     seed: int = 0,
 ) -> NpuResult:
     """Simulate one inference of `model` on `chip`.
@@ -45,18 +49,21 @@ def run(
         batch: items of one inference; networks of the zoo only.
         shape: shapes of inputs by name, for the dimensions that a model file leaves open.
         resolution: height and width of the image, pixels; networks of the zoo only.
+        queue_depth: inferences in flight for the throughput; the other figures are those of one inference alone.
         seed: recorded with the result; nothing in this run is random.
 
     Returns:
         Latency in seconds, energy in joules, traffic in bytes, layers, fallbacks, and how far to trust them.
 
     Raises:
-        InputError: unknown or malformed model or chip, or sizes that do not fit.
+        InputError: unknown or malformed model or chip, sizes that do not fit, or a queue depth outside of 1 to 64.
         InfeasibleError: a layer does not fit the scratchpad; names the tensor and the shortfall.
     """
     started = perf_counter()
+    if not 1 <= queue_depth <= MAX_QUEUE_DEPTH:
+        raise InputError(f"{queue_depth} inferences in flight", where="queue_depth", hint=f"1 to {MAX_QUEUE_DEPTH}")
     device = chip if isinstance(chip, Chip) else load_chip(chip)
-    graph = _graph(model, dtype, batch, shape, resolution)
+    graph = read_graph(model, dtype=dtype, batch=batch, shape=shape, resolution=resolution)
     plan = compile_network(graph, device)
     program = emit(plan)
     timeline = Timeline.from_trace(simulate(program.tasks))
@@ -70,7 +77,7 @@ def run(
         timeline=timeline,
         trust=measure.trust(plan, dtype, items),
         seed=seed,
-        inputs={"model": _identity(model, graph), "chip": content_key(device.model_dump(mode="json", by_alias=True))},
+        inputs={"model": model_identity(model, graph), "chip": chip_identity(device)},
         run=RunInfo.now(wall_s=perf_counter() - started),
         model=graph.name,
         chip=device.name,
@@ -78,7 +85,7 @@ def run(
         batch=items,
         input_shapes={name: graph.tensors[name].shape for name in graph.inputs},
         latency_s=latency_s,
-        throughput_per_s=items / latency_s,
+        throughput_per_s=items / (latency_s if queue_depth == 1 else stream(plan, queue_depth).period_s),
         macs=int(plan.shapes.macs.sum()),
         parameter_bytes=int(plan.shapes.weight_bytes.sum()),
         dram_bytes=measure.bytes_over(timeline, DRAM),
@@ -96,16 +103,19 @@ def run(
         bounds=measure.bounds(plan, timeline),
         layers=layers,
         fallbacks=measure.fallbacks(plan, layers),
+        queue_depth=queue_depth,
     )
 
 
-def _graph(
+def read_graph(
     model: str | Path | Graph,
+    *,
     dtype: str,
-    batch: int,
-    shape: Mapping[str, tuple[int, ...]] | None,
-    resolution: int | None,
+    batch: int = 1,
+    shape: Mapping[str, tuple[int, ...]] | None = None,
+    resolution: int | None = None,
 ) -> Graph:
+    """Return the graph that `run` compiles; arguments and errors as there."""
     if not isinstance(model, Graph):
         return load_model(model, shapes=shape, resolution=resolution, batch=batch, dtype=dtype)
     if shape or resolution is not None or batch != 1:
@@ -119,7 +129,12 @@ def _items(graph: Graph) -> int:
     return first[0] if len(first) > 1 else 1
 
 
-def _identity(model: str | Path | Graph, graph: Graph) -> str:
+def chip_identity(chip: Chip) -> str:
+    """Return a digest of all numbers of `chip`."""
+    return content_key(chip.model_dump(mode="json", by_alias=True))
+
+
+def model_identity(model: str | Path | Graph, graph: Graph) -> str:
     """Return what the input was: the name of the zoo, or a digest of the file or graph."""
     if isinstance(model, Graph):
         return content_key(model.name, [(tensor.name, tensor.shape, tensor.dtype) for tensor in model.tensors.values()])

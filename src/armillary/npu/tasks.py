@@ -19,10 +19,10 @@ from armillary.npu.place import Engine
 from armillary.npu.plan import Plan
 from armillary.npu.queues import Queues
 from armillary.npu.tile import transfer_rate
-from armillary.units import PICOSECOND, to_ticks
+from armillary.units import PICOSECOND, to_ticks, to_ticks_array
 
 FEMTO = 1e15
-_AFTER_STORE, _AFTER_HOST = 1.5, 1.2
+_AFTER_STORE, _AFTER_HOST, _BEFORE_LOADS = 1.5, 1.2, 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Tasks:
 
 def create(build: GraphBuilder, plan: Plan, queues: Queues) -> Tasks:
     """Add the tasks of `plan` to `build`, without any edge or lease."""
-    place = np.arange(len(plan.tiles), dtype=np.float64)
+    place = _places(plan)
     beside = 2.0 * (place - 1)
     late = _AFTER_STORE * _waits_for_neighbour(plan).astype(np.float64)
     tiles = plan.tiles
@@ -72,7 +72,7 @@ def create(build: GraphBuilder, plan: Plan, queues: Queues) -> Tasks:
 
 def ticks(seconds: FloatArray) -> IntArray:
     """Return seconds in ticks, rounded up, shape as given."""
-    return np.array([to_ticks(value, PICOSECOND) for value in seconds.tolist()], np.int64)
+    return to_ticks_array(seconds, PICOSECOND)
 
 
 def _compute(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
@@ -98,7 +98,7 @@ def _compute(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
             energy_fj=_femtojoules(energy_j[at]),
         )
         build.demand(ids[at], server)
-    return Block(ids, np.arange(len(tiles)), 2.0 * np.arange(len(tiles), dtype=np.float64))
+    return Block(ids, np.arange(len(tiles)), 2.0 * _places(plan))
 
 
 def _transfers(build: GraphBuilder, plan: Plan, queues: Queues, moved: IntArray, key: FloatArray, kind: str) -> Block:
@@ -163,16 +163,22 @@ def _arrivals(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
     at = np.array(
         [i for i, name in enumerate(names) if plan.chip.dram is not None or plan.residency.stays(name)], np.int64
     )
-    return _link_transfers(build, plan, queues, names, at, "arrival", -10.0)
+    inference = at // max(1, len(names) // plan.inferences)
+    # Without DRAM they share the queue of the loads, and go before those of their first tile.
+    key = inference if plan.chip.dram else 2 * (inference * (plan.tiles_each + plan.gap) - plan.lead) - _BEFORE_LOADS
+    return _link_transfers(build, plan, queues, names, at, "arrival", key.astype(np.float64))
 
 
 def _departures(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
     names = plan.network.outputs if queues.link >= 0 and plan.chip.dram is not None else ()
-    return _link_transfers(build, plan, queues, names, np.arange(len(names)), "departure", 2.0 * len(plan.tiles) + 10)
+    at = np.arange(len(names))
+    # After the last arrival that does not wait for it.
+    key = at // max(1, len(names) // plan.inferences) + plan.queue_depth - 0.5
+    return _link_transfers(build, plan, queues, names, at, "departure", key.astype(np.float64))
 
 
 def _link_transfers(
-    build: GraphBuilder, plan: Plan, queues: Queues, names: tuple[str, ...], at: IntArray, kind: str, key: float
+    build: GraphBuilder, plan: Plan, queues: Queues, names: tuple[str, ...], at: IntArray, kind: str, key: FloatArray
 ) -> Block:
     if not len(at):
         return Block(at, at, np.zeros(0))
@@ -193,7 +199,13 @@ def _link_transfers(
     )
     build.cross(ids, queues.link)
     build.demand(ids, queues.link_queue)
-    return Block(ids, at, np.full(len(at), key))
+    return Block(ids, at, key)
+
+
+def _places(plan: Plan) -> FloatArray:
+    """Return the place of each tile in program order, shape (tiles,)."""
+    number = np.arange(len(plan.tiles), dtype=np.float64)
+    return number + plan.gap * (plan.tiles.layer // max(1, plan.layers_each))
 
 
 def tiles_before(plan: Plan) -> IntArray:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from armillary.errors import InputError
 from armillary.report.markup import Block, chart_text, clean, escape, guard_json
+from armillary.report.numbers import ColumnScale, column_scale
 from armillary.report.palette import PALETTE
 
 FloatArray = npt.NDArray[np.float64]
@@ -71,6 +72,10 @@ def step_chart(
     import plotly.graph_objects as go
 
     figure = go.Figure(layout={"template": "none"})
+    times, values = (
+        _scale([entry.end_s for entry in series], "s"),
+        _scale([*_peaks(series), *dict(limits).values()], unit),
+    )
     thinned = 0
     for number, entry in enumerate(series):
         colour = PALETTE[number % len(PALETTE)]
@@ -79,26 +84,44 @@ def step_chart(
         if peak is not None:
             thinned += 1
             line = {"shape": "hv", "width": 0.8, "color": colour}
-            figure.add_scatter(x=time_s, y=peak, name=f"{name}, peak", mode="lines", line=line, opacity=0.5)
+            figure.add_scatter(
+                x=time_s / times.scale,
+                y=peak / values.scale,
+                name=f"{name}, peak",
+                mode="lines",
+                line=line,
+                opacity=0.5,
+            )
         figure.add_scatter(
-            x=time_s,
-            y=mean,
+            x=time_s / times.scale,
+            y=mean / values.scale,
             name=name if peak is None else f"{name}, mean",
             mode="lines",
             line={"shape": "hv", "width": 1.4, "color": colour},
             fill="tozeroy" if number == 0 else None,
             fillcolor=_faint(colour),
         )
-    figure.update_traces(hovertemplate=f"%{{y:.4~s}}{chart_text(unit)}")
+    figure.update_traces(hovertemplate=f"%{{y:.4~r}} {chart_text(values.unit)}")
     for name, value in limits:
         figure.add_hline(
-            y=value, line={"dash": "dash", "width": 1.2, "color": PALETTE[3]}, annotation_text=chart_text(name)
+            y=value / values.scale,
+            line={"dash": "dash", "width": 1.2, "color": PALETTE[3]},
+            annotation_text=chart_text(name),
         )
     figure.update_layout(hovermode="x unified", showlegend=len(figure.data) > 1)
-    figure.update_xaxes(title_text="Time", tickformat="~s", ticksuffix="s", hoverformat=".5~s")
-    figure.update_yaxes(title_text=chart_text(label), tickformat="~s", ticksuffix=unit, rangemode="tozero")
+    figure.update_xaxes(title_text=f"Time ({times.unit})", hoverformat=".5~r")
+    figure.update_yaxes(title_text=chart_text(f"{label} ({values.unit})"), rangemode="tozero")
     note = f"Shown by mean and peak of {BINS} intervals; the run folder has every step." if thinned else ""
     return chart(figure, label=f"{label} over time", height_px=300, note=note)
+
+
+def _scale(sizes: Sequence[float], unit: str) -> ColumnScale:
+    """Return the one prefix of an axis, by its largest value."""
+    return column_scale([max(map(abs, sizes), default=0.0)], unit)
+
+
+def _peaks(series: Sequence[StepSeries]) -> list[float]:
+    return [float(np.abs(entry.value).max(initial=0.0)) for entry in series]
 
 
 def binned(entry: StepSeries, bins: int) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -6,6 +6,7 @@ Source: Williams, Waterman, Patterson, "Roofline", CACM 52(4), 2009: attainable 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from armillary.errors import InputError
 from armillary.report.charts import chart
 from armillary.report.markup import Block, chart_text
 from armillary.report.numbers import quantity
-from armillary.report.palette import OTHER, PALETTE
+from armillary.report.palette import OTHER, colours_of
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -33,7 +34,12 @@ class RooflinePoints:
 
 
 def roofline(
-    points: RooflinePoints, *, peaks: Mapping[str, float], memories: Mapping[str, float], operation: str = "OP"
+    points: RooflinePoints,
+    *,
+    peaks: Mapping[str, float],
+    memories: Mapping[str, float],
+    operation: str = "OP",
+    colours: Mapping[str, str] | None = None,
 ) -> Block:
     """Return the roofline chart; hovering a point names its layer.
 
@@ -42,6 +48,7 @@ def roofline(
         peaks: name -> operations per second (horizontal roofs).
         memories: name -> bytes per second (sloping roofs).
         operation: what is counted ("MAC", "FLOP").
+        colours: bound -> "#rrggbb", where it has a colour elsewhere on the page.
 
     Raises:
         InputError: no peak, no memory, or a rate that is not positive.
@@ -79,9 +86,17 @@ def roofline(
     share = points.time_s[shown] / max(points.time_s.sum(), np.finfo(float).tiny)
     names = [chart_text(name) for name, keep in zip(points.name, shown, strict=True) if keep]
     bounds = [bound for bound, keep in zip(points.bound, shown, strict=True) if keep]
-    for number, bound in enumerate(dict.fromkeys(bounds)):
+    for bound, colour in colours_of(bounds, colours).items():
         chosen = [index for index, other in enumerate(bounds) if other == bound]
-        details = [[names[i], quantity(points.time_s[shown][i], "s"), quantity(share[i], "%")] for i in chosen]
+        details = [
+            [
+                names[i],
+                quantity(points.time_s[shown][i], "s"),
+                quantity(share[i], "%"),
+                quantity(rate[i], f"{operation}/s"),
+            ]
+            for i in chosen
+        ]
         figure.add_scatter(
             x=intensity[chosen],
             y=rate[chosen],
@@ -90,21 +105,25 @@ def roofline(
             customdata=details,
             marker={
                 "size": 7 + 30 * np.sqrt(share[chosen]),
-                "color": PALETTE[number % len(PALETTE)],
+                "color": colour,
                 "opacity": 0.8,
                 "line": {"width": 1},
             },
             hovertemplate="<b>%{customdata[0]}</b><br>"
-            f"%{{x:.3~s}}{operation}/B, %{{y:.3~s}}{operation}/s<br>"
+            f"%{{x:.3~s}} {operation}/B, %{{customdata[3]}}<br>"
             f"%{{customdata[1]}}, %{{customdata[2]}} of the time<extra>{chart_text(bound)}</extra>",
         )
     floor = min([*rate.tolist(), low * max(memories.values())]) / 2
     figure.update_xaxes(title_text=f"Operational intensity ({operation}/B)", range=[np.log10(low), np.log10(high)])
+    figure.update_xaxes(type="log", tickformat="~s", dtick=1)
+    decades = [10.0**power for power in range(math.floor(math.log10(floor)), math.ceil(math.log10(top * 2)) + 1)]
     figure.update_yaxes(
-        title_text="Achieved rate", ticksuffix=f"{operation}/s", range=np.log10([floor, top * 2]).tolist()
+        type="log",
+        title_text="Achieved rate",
+        range=np.log10([floor, top * 2]).tolist(),
+        tickvals=decades,
+        ticktext=[quantity(rate_of, f"{operation}/s") for rate_of in decades],
     )
-    for update in (figure.update_xaxes, figure.update_yaxes):
-        update(type="log", tickformat="~s", dtick=1)
     left_out = int(len(shown) - shown.sum())
     note = f"{left_out} layers without operations or without bytes are not shown." if left_out else ""
     return chart(figure, label="Roofline of the layers", height_px=420, note=note)

@@ -6,14 +6,14 @@ In:  columns (label, unit, how to show) and rows of plain values in base units. 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from armillary.errors import InputError
 from armillary.report.markup import Block, clean, escape
 from armillary.report.numbers import NONE, column_scale, quantity
-from armillary.report.palette import PALETTE
+from armillary.report.palette import colours_of
 
 Cell = str | float | None
 
@@ -66,20 +66,27 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, caption:
     )
 
 
-def bottleneck_table(entries: Sequence[Bottleneck]) -> Block:
-    """Return the bar of shares and the table of what bounds the run, the largest first."""
+def bottleneck_table(entries: Sequence[Bottleneck], *, colours: Mapping[str, str] | None = None) -> Block:
+    """Return the bar of shares and the table of what bounds the run, the largest first.
+
+    Args:
+        entries: what bounds the run.
+        colours: what -> "#rrggbb", where it has a colour elsewhere on the page.
+    """
     ordered = sorted(entries, key=lambda entry: -entry.share)
     columns = [Column("Bound by"), Column("Share of time", show="share"), Column("Time", "s", "number")]
     rows: list[list[Cell]] = [[entry.what, entry.share, entry.time_s] for entry in ordered]
     if any(entry.remedy for entry in ordered):
         columns.append(Column("What would help"))
         rows = [[*row, entry.remedy or None] for row, entry in zip(rows, ordered, strict=True)]
-    return Block(share_bar([(entry.what, entry.share) for entry in ordered]).html + table(columns, rows).html)
+    bar = share_bar([(entry.what, entry.share) for entry in ordered], colours=colours)
+    return Block(bar.html + table(columns, rows).html)
 
 
-def share_bar(parts: Sequence[tuple[str, float]]) -> Block:
+def share_bar(parts: Sequence[tuple[str, float]], *, colours: Mapping[str, str] | None = None) -> Block:
     """Return one horizontal bar cut into (label, share) parts; what is left of 1 stays empty."""
-    drawn = [(label, share, PALETTE[index % len(PALETTE)]) for index, (label, share) in enumerate(parts) if share > 0]
+    colour_of = colours_of([label for label, _ in parts], colours)
+    drawn = [(label, share, colour_of[label]) for label, share in parts if share > 0]
     total = max(1.0, sum(share for _, share, _ in drawn))
     pieces = "".join(
         f'<span style="width:{100 * share / total:.3f}%;background:{colour}" '

@@ -116,6 +116,20 @@ class Result:
                 run.write_text(REPORT_FILE, page)
         return folder
 
+    def save_report(self, folder: Path) -> Path:
+        """Write `report.html` of this result anew into the run folder that it was read from, and return its path.
+
+        Raises:
+            InputError: no finished run, or a kind of result that has no page.
+        """
+        manifest = read_manifest(folder)
+        page = self.report_html()
+        if page is None:
+            raise InputError(f"a run of {self.kind!r} has no page", where=str(folder))
+        with writing_run(folder, kind=manifest.kind, about=manifest.about, resume=True) as run:
+            run.write_text(REPORT_FILE, page)
+        return folder / REPORT_FILE
+
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read a run folder that `save` of this class wrote.

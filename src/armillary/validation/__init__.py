@@ -1,7 +1,7 @@
 """Published and measured figures that results are compared with.
 
 In:  `references/SYSTEM.yaml`. Out: frozen `Reference` and `OperatorReference` records with their source; the latter
-also as the table that `npu.laws` takes.
+also as the table that `npu.laws` takes. `scorecard.scorecard` runs the former.
 """
 
 from __future__ import annotations

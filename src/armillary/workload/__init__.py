@@ -3,6 +3,7 @@
 In:  a name of the model zoo or a model file (`load_model`).
 Out: a frozen `Graph` of operators over shaped, typed tensors; weights are shapes, never values.
 `zoo` holds the published networks, importers read files (ONNX; more by the entry-point group `armillary.importers`),
+`recognise` puts functions together that exporters write in pieces,
 `ServiceTime` and `ActivityProfile` carry what a system measured to the next system.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 from armillary.workload import zoo
 from armillary.workload.graph import ELEMENT_BYTES, Activation, Graph, Operator, OpKind, Tensor, Window, operator_macs
 from armillary.workload.precision import with_dtype
+from armillary.workload.recognise import recognise
 from armillary.workload.records import ActivityProfile, ServiceTime
 from armillary.workload.resolve import importer_suffixes, load_model
 
@@ -27,6 +29,7 @@ __all__ = [
     "importer_suffixes",
     "load_model",
     "operator_macs",
+    "recognise",
     "with_dtype",
     "zoo",
 ]

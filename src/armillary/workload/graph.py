@@ -118,8 +118,8 @@ class Graph:
     """A network: operators in topological order over named tensors.
 
     Raises:
-        InputError: an operator reads a tensor that nothing before it wrote, a tensor is written twice, or a name is
-            missing.
+        InputError: an operator reads a tensor that nothing before it wrote, a tensor is written twice, two operators
+            share a name, or a name is missing.
     """
 
     name: str
@@ -130,7 +130,11 @@ class Graph:
 
     def __post_init__(self) -> None:
         written = set(self.inputs) | {name for name, tensor in self.tensors.items() if tensor.constant}
+        named: set[str] = set()
         for op in self.operators:
+            if op.name in named:
+                raise InputError(f"two operators are named {op.name!r}", where=self.name)
+            named.add(op.name)
             for name in (*op.inputs, *op.outputs):
                 if name not in self.tensors:
                     raise InputError(

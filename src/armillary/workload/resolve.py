@@ -39,6 +39,8 @@ def load_model(
     *,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     resolution: int | None = None,
+    sequence: int | None = None,
+    width: float = 1.0,
     batch: int = 1,
     dtype: str | None = None,
 ) -> Graph:
@@ -48,6 +50,8 @@ def load_model(
         name_or_path: a name of `zoo.names()`, or a path whose suffix has an importer.
         shapes: shape of inputs by name, for the dimensions that a file leaves open; files only.
         resolution: height and width of the image, pixels; zoo only.
+        sequence: tokens, steps, or cached tokens of a decode; zoo only.
+        width: channel multiplier; zoo only.
         batch: items an inference; zoo only.
         dtype: element type of the floating tensors; None is int8 for the zoo and as stored for files.
 
@@ -60,9 +64,9 @@ def load_model(
     if suffix in importers:
         if not path.is_file():
             raise _unreadable(name_or_path, importers)
-        if resolution is not None or batch != 1:
+        if resolution is not None or sequence is not None or width != 1.0 or batch != 1:
             raise InputError(
-                "resolution and batch are for networks of the zoo",
+                "resolution, sequence, width and batch are for networks of the zoo",
                 where=str(name_or_path),
                 hint="a file takes --shape name=sizes",
             )
@@ -73,9 +77,11 @@ def load_model(
     if shapes:
         raise InputError(
             f"shapes are for model files, {name_or_path} is a network of the zoo",
-            hint="use the resolution and the batch",
+            hint="use the resolution or sequence, and the batch",
         )
-    return zoo.build(str(name_or_path), resolution=resolution, batch=batch, dtype=dtype or "int8")
+    return zoo.build(
+        str(name_or_path), resolution=resolution, sequence=sequence, batch=batch, width=width, dtype=dtype or "int8"
+    )
 
 
 def _importers() -> dict[str, EntryPoint]:

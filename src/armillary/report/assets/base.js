@@ -2,17 +2,20 @@
 
 const PREFIXES = [["P", 1e15], ["T", 1e12], ["G", 1e9], ["M", 1e6], ["k", 1e3], ["", 1], ["m", 1e-3], ["µ", 1e-6], ["n", 1e-9], ["p", 1e-12], ["f", 1e-15]];
 
-/** The prefix and its size that fit a value: 2.6e-3 -> ["m", 1e-3]. */
-function prefixOf(value) {
+const BINARY_PREFIXES = [["Ti", 2 ** 40], ["Gi", 2 ** 30], ["Mi", 2 ** 20], ["Ki", 2 ** 10]];
+
+/** The prefix and its size that fit a value: 2.6e-3 -> ["m", 1e-3]; sizes in bytes take binary ones. */
+function prefixOf(value, unit = "") {
   const size = Math.abs(value);
   if (size === 0 || !Number.isFinite(size)) return ["", 1];
+  if (unit === "B") return BINARY_PREFIXES.find(([, scale]) => size >= scale * 0.9995) ?? ["", 1];
   return PREFIXES.find(([, scale]) => size >= scale * 0.9995) ?? PREFIXES[PREFIXES.length - 1];
 }
 
 /** A value with `digits` significant digits and an SI prefix: (2.613e-3, "s") -> "2.61 ms". */
 function quantity(value, unit, digits = 3) {
   if (unit === "") return Number.isInteger(value) ? value.toLocaleString("en").replaceAll(",", "\u202f") : String(+value.toPrecision(4));
-  const [prefix, scale] = prefixOf(value);
+  const [prefix, scale] = prefixOf(value, unit);
   return `${+(value / scale).toPrecision(digits)} ${prefix}${unit}`;
 }
 

@@ -80,9 +80,12 @@ class _Draft:
 
     def emit(self, operator: Operator) -> None:
         """Append an operator under a name that is unique in the graph."""
-        self.names[operator.name] += 1
-        count = self.names[operator.name]
-        self.operators.append(operator if count == 1 else replace(operator, name=f"{operator.name}#{count}"))
+        name = operator.name
+        while name in self.names:
+            self.names[operator.name] += 1
+            name = f"{operator.name}#{self.names[operator.name]}"
+        self.names[name] = 1
+        self.operators.append(replace(operator, name=name))
 
     def view(self, name: str, tensor: Tensor, shape: tuple[int, ...]) -> str:
         """Emit a free view of `tensor` with another shape; a constant is simply declared in that shape."""

@@ -33,23 +33,35 @@ def mobilenet_v1(x: Feature, width: float) -> Feature:
 
 def mobilenet_v2(x: Feature, width: float) -> Feature:
     """Seventeen inverted residual blocks; the last convolution does not shrink below 1280 channels."""
-    relu6 = Activation.RELU6
-    x = x.conv_bn("stem", round_channels(32, width), 3, stride=2, activation=relu6)
-    index = 0
+    x = v2_features(x, width)
+    x = x.conv_bn("head", round_channels(1280, max(1.0, width)), 1, activation=Activation.RELU6)
+    return x.global_pool("pool").flatten("flatten").dense("classifier", 1000)
+
+
+def v2_features(x: Feature, width: float, *, output_stride: int = 32) -> Feature:
+    """Return the map behind the blocks of V2; at a smaller output stride, strides beyond it become dilations."""
+    x = x.conv_bn("stem", round_channels(32, width), 3, stride=2, activation=Activation.RELU6)
+    index, reached, dilation = 0, 2, 1
     for expansion, channels, repeats, first_stride in _V2_STAGES:
         for repeat in range(repeats):
             index += 1
             stride = first_stride if repeat == 0 else 1
-            x = _inverted_residual(x, f"block{index}", expansion, round_channels(channels, width), stride)
-    x = x.conv_bn("head", round_channels(1280, max(1.0, width)), 1, activation=relu6)
-    return x.global_pool("pool").flatten("flatten").dense("classifier", 1000)
+            name, out_channels = f"block{index}", round_channels(channels, width)
+            if reached * stride > output_stride:
+                # The depthwise window of the strided block itself still sees neighbours; those behind it skip some.
+                x = _inverted_residual(x, name, expansion, out_channels, 1, dilation)
+                dilation *= stride
+            else:
+                reached *= stride
+                x = _inverted_residual(x, name, expansion, out_channels, stride, dilation)
+    return x
 
 
-def _inverted_residual(x: Feature, name: str, expansion: int, out_channels: int, stride: int) -> Feature:
+def _inverted_residual(x: Feature, name: str, expansion: int, channels: int, stride: int, dilation: int) -> Feature:
     """Expand (unless by 1), depthwise 3x3, project without activation; skip when the shape stays."""
     relu6 = Activation.RELU6
     hidden = x.channels * expansion
     y = x if expansion == 1 else x.conv_bn(f"{name}/expand", hidden, 1, activation=relu6)
-    y = y.conv_bn(f"{name}/depthwise", hidden, 3, stride=stride, groups=hidden, activation=relu6)
-    y = y.conv_bn(f"{name}/project", out_channels, 1, activation=None)
+    y = y.conv_bn(f"{name}/depthwise", hidden, 3, stride=stride, groups=hidden, dilation=dilation, activation=relu6)
+    y = y.conv_bn(f"{name}/project", channels, 1, activation=None)
     return y.add(f"{name}/add", x) if y.shape == x.shape else y

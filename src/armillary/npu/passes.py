@@ -1,0 +1,250 @@
+"""What each pass of the compiler hands on, as a table for people.
+
+In:  a network, a chip, and the name of a pass: fold, fuse, place, geometry, reside, cache, tile, cut or emit.
+Out: `PassTable`: a title, columns and rows of plain values, one row an operator, layer, tensor, tile or task.
+Nothing is played: `emit` is the last pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from armillary.errors import canonical_name, unknown_name
+from armillary.hardware import Chip, load_chip
+from armillary.npu.compile import compile_network
+from armillary.npu.emit import emit
+from armillary.npu.fold import fold
+from armillary.npu.geometry import Geometry
+from armillary.npu.place import Engine
+from armillary.npu.plan import Plan
+from armillary.npu.run import read_graph
+from armillary.workload import Graph
+
+Cell = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class PassTable:
+    """The output of one pass."""
+
+    name: str
+    title: str  # what a row is, and a total where there is one
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def to_json(self) -> Mapping[str, object]:
+        """Return name, title, columns and rows."""
+        return {"pass": self.name, "title": self.title, "columns": self.columns, "rows": self.rows}
+
+
+def passes(
+    model: str | Path | Graph,
+    name: str,
+    /,
+    *,
+    chip: str | Path | Chip,
+    dtype: str = "int8",
+    batch: int = 1,
+    shape: Mapping[str, tuple[int, ...]] | None = None,
+    resolution: int | None = None,
+) -> PassTable:
+    """Return what the pass `name` hands on when `model` is compiled for `chip`.
+
+    Args:
+        model: name of the zoo, model file, or a graph.
+        name: one of `PASSES`.
+        chip: name of the catalogue, YAML file, or a chip.
+        dtype: element type that the floating tensors of the network are turned to.
+        batch: items of one inference; networks of the zoo only.
+        shape: shapes of inputs by name, for the dimensions that a model file leaves open.
+        resolution: height and width of the image, pixels; networks of the zoo only.
+
+    Raises:
+        InputError: no such pass (lists the known ones), or as `run`.
+        InfeasibleError: as `run`.
+    """
+    by_fold = {canonical_name(known): known for known in PASSES}
+    if canonical_name(name) not in by_fold:
+        error = unknown_name("pass", name, ())
+        raise type(error)(error.message, hint=f"passes: {', '.join(PASSES)}")
+    device = chip if isinstance(chip, Chip) else load_chip(chip)
+    graph = read_graph(model, dtype=dtype, batch=batch, shape=shape, resolution=resolution)
+    chosen = by_fold[canonical_name(name)]
+    title, columns, rows = _SHOWN[chosen](graph, compile_network(graph, device))
+    return PassTable(chosen, title, tuple(columns), tuple(rows))
+
+
+Shown = tuple[str, Sequence[str], Sequence[tuple[Cell, ...]]]
+
+
+def _fold(graph: Graph, plan: Plan) -> Shown:
+    folded = fold(graph)
+    kept = {op.name for op in folded.operators}
+    gone = len(graph.operators) - len(kept)
+    rows = [
+        (
+            op.name,
+            op.kind.value,
+            _shape(folded, op.outputs[0]),
+            folded.tensors[op.outputs[0]].dtype,
+            " ".join(name for name in op.inputs if not folded.tensors[name].constant),
+        )
+        for op in folded.operators
+    ]
+    title = f"operators that remain; {gone} of {len(graph.operators)} were folded away"
+    return title, ("operator", "kind", "output", "dtype", "reads"), rows
+
+
+def _fuse(graph: Graph, plan: Plan) -> Shown:
+    network = plan.network
+    rows = [
+        (
+            layer.name,
+            layer.op.kind.value,
+            layer.op.activation.value if layer.op.activation is not None else "",
+            " ".join(layer.sources),
+            len(layer.weights),
+            " ".join(layer.fused),
+        )
+        for layer in network.layers
+    ]
+    return "layers in order", ("layer", "kind", "activation", "reads", "constants", "fused"), rows
+
+
+def _place(graph: Graph, plan: Plan) -> Shown:
+    rows = [
+        (layer.name, layer.op.kind.value, _engine(placement.engine), placement.dtype, placement.reason)
+        for layer, placement in zip(plan.network.layers, plan.placements, strict=True)
+    ]
+    return "layers and where they run", ("layer", "kind", "engine", "dtype", "why the host"), rows
+
+
+def _geometry(graph: Graph, plan: Plan) -> Shown:
+    names = [column.name for column in fields(Geometry)]
+    columns = [getattr(plan.shapes, name).tolist() for name in names]
+    rows = list(zip(_layers(plan), *columns, strict=True))
+    return f"layers; {int(plan.shapes.macs.sum())} MACs in all", ("layer", *names), rows
+
+
+def _reside(graph: Graph, plan: Plan) -> Shown:
+    residency, layers = plan.residency, _layers(plan)
+    place = [residency.names[index] if index >= 0 else "" for index in residency.in_place_of.tolist()]
+    rows = list(
+        zip(
+            residency.names,
+            residency.bytes.tolist(),
+            [layers[index] for index in residency.first.tolist()],
+            [layers[index] for index in residency.last.tolist()],
+            ["stays" if stays else "moves" for stays in residency.resident.tolist()],
+            place,
+            strict=True,
+        )
+    )
+    peak = int(residency.live_bytes.max(initial=0))
+    title = f"activations; at most {peak} bytes of them in the scratchpad at once"
+    return title, ("tensor", "bytes", "written by", "last read by", "scratchpad", "in place of"), rows
+
+
+def _cache(graph: Graph, plan: Plan) -> Shown:
+    weights, cached = plan.shapes.weight_bytes.tolist(), plan.caching.cached.tolist()
+    rows = [
+        (layer, size, "cached" if kept else "streamed")
+        for layer, size, kept in zip(_layers(plan), weights, cached, strict=True)
+        if size
+    ]
+    return f"layers with weights; {plan.caching.bytes} bytes stay on the chip", ("layer", "bytes", "weights"), rows
+
+
+def _tile(graph: Graph, plan: Plan) -> Shown:
+    tiling = plan.tiling
+    columns: list[list[Any]] = [
+        tiling.tiles.tolist(),
+        tiling.row_groups.tolist(),
+        tiling.channel_groups.tolist(),
+        tiling.channels.tolist(),
+        ["rows" if rows else "channels" for rows in tiling.rows_outer.tolist()],
+        tiling.load_bytes.tolist(),
+        tiling.stream_bytes.tolist(),
+        tiling.store_bytes.tolist(),
+    ]
+    names = ("layer", "tiles", "row groups", "channel groups", "channels a tile", "outer loop",
+             "input bytes", "weight bytes", "output bytes")  # fmt: skip
+    rows = [
+        row
+        for row, placement in zip(zip(_layers(plan), *columns, strict=True), plan.placements, strict=True)
+        if placement.engine != Engine.HOST
+    ]
+    return f"layers on the chip; {len(plan.tiles)} tiles in all, bytes are what moves", names, rows
+
+
+def _cut(graph: Graph, plan: Plan) -> Shown:
+    tiles, layers = plan.tiles, _layers(plan)
+    columns: list[list[Any]] = [
+        [layers[index] for index in tiles.layer.tolist()],
+        [_engine(Engine(engine)) for engine in tiles.engine.tolist()],
+        np.round(tiles.cycles, 1).tolist(),
+        tiles.macs.tolist(),
+        tiles.input_bytes.tolist(),
+        tiles.weight_bytes.tolist(),
+        tiles.output_bytes.tolist(),
+    ]
+    names = ("tile", "layer", "engine", "cycles", "MACs", "loads input", "loads weights", "stores")
+    rows = list(zip(range(len(tiles)), *columns, strict=True))
+    return "tiles in the order in which they are computed, bytes", names, rows
+
+
+def _emit(graph: Graph, plan: Plan) -> Shown:
+    tasks = emit(plan).tasks
+    names = tasks.resources.names
+    waits = np.bincount(tasks.edges.index, minlength=len(tasks)).tolist()
+    rows = [
+        (
+            task,
+            tasks.kinds[int(tasks.kind[task])],
+            tasks.labels[int(tasks.label[task])],
+            " ".join(names[index] for index in tasks.demands.index[tasks.demands.row(task)].tolist()),
+            int(tasks.latency[task]),
+            int(tasks.duration[task]),
+            int(tasks.bytes[task]),
+            waits[task],
+            int(tasks.leases.units[tasks.members.index[tasks.members.row(task)]].sum()),
+        )
+        for task in range(len(tasks))
+    ]
+    columns = (
+        "task",
+        "kind",
+        "layer or tensor",
+        "queue",
+        "latency ps",
+        "work ps",
+        "bytes",
+        "waits for",
+        "leased bytes",
+    )
+    return f"tasks of the event engine, {len(tasks.leases)} leases", columns, rows
+
+
+_SHOWN: Final[dict[str, Callable[[Graph, Plan], Shown]]] = {
+    "fold": _fold, "fuse": _fuse, "place": _place, "geometry": _geometry, "reside": _reside, "cache": _cache,
+    "tile": _tile, "cut": _cut, "emit": _emit,
+}  # fmt: skip
+PASSES: Final = tuple(_SHOWN)
+"Passes in the order in which the compiler runs them."
+
+
+def _layers(plan: Plan) -> list[str]:
+    return [layer.name for layer in plan.network.layers]
+
+
+def _engine(engine: Engine) -> str:
+    return engine.name.lower()
+
+
+def _shape(graph: Graph, tensor: str) -> str:
+    return "x".join(str(size) for size in graph.tensors[tensor].shape)

@@ -1,0 +1,86 @@
+"""The scorecard: reference figures beside what Armillary obtains for them.
+
+In:  the `Reference` and `OperatorReference` rows of a system.
+Out: one `Score` a row, in file order, runs before operators; no row is left out.
+A row that parameters were fitted on is marked: its error shows the fit, not how the model carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from armillary import npu
+from armillary.errors import unknown_name
+from armillary.hardware import load_chip
+from armillary.npu.laws import operator_cycles
+from armillary.validation.operator_table import operator_table
+from armillary.validation.references_file import (
+    OperatorReference,
+    Reference,
+    load_operator_references,
+    load_references,
+)
+
+SYSTEMS = ("npu",)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One reference figure and what was obtained for it, both in the base unit of the quantity."""
+
+    name: str
+    quantity: str
+    unit: str
+    reference: float
+    obtained: float
+    error: float  # obtained / reference - 1
+    calibration: bool  # parameters were fitted on it: it is no evidence
+    source: str
+
+
+def scorecard(system: str) -> tuple[Score, ...]:
+    """Run what the references of `system` describe and compare.
+
+    Raises:
+        InputError: no such system, or a reference names a model or chip that is not known.
+    """
+    if system not in SYSTEMS:
+        raise unknown_name("system with references", system, SYSTEMS)
+    runs = (_score(reference) for reference in load_references(system))
+    return (*runs, *(_operator_score(reference) for reference in load_operator_references(system)))
+
+
+def mean_absolute_error(scores: Iterable[Score]) -> float | None:
+    """Return the mean of |error| as a share, None of no score."""
+    errors = [abs(score.error) for score in scores]
+    return sum(errors) / len(errors) if errors else None
+
+
+def _score(reference: Reference) -> Score:
+    run = npu.run(reference.model, chip=reference.chip, dtype=reference.dtype, resolution=reference.resolution)
+    obtained = run.latency_s
+    return Score(
+        reference.name,
+        reference.quantity,
+        "s",
+        reference.seconds,
+        obtained,
+        obtained / reference.seconds - 1,
+        reference.calibration,
+        reference.source,
+    )
+
+
+def _operator_score(reference: OperatorReference) -> Score:
+    cycles = float(operator_cycles(operator_table([reference]), load_chip(reference.chip))[0])
+    return Score(
+        reference.name,
+        "cycles",
+        "cycles",
+        reference.value,
+        cycles,
+        cycles / reference.value - 1,
+        reference.calibration,
+        reference.source,
+    )
