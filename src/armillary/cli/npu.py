@@ -111,6 +111,19 @@ def run(
 
 
 @app.command
+def operators(table: str, /, *, chip: str, common: Common = Common()) -> int:
+    """Report the cycles of each operator of TABLE on one tile of CHIP, and their errors against `cycles_nn`.
+
+    Args:
+        table: a CSV file with the columns op, dtype, in_w, in_h, in_c, out_w, out_h, out_c, k, s, pad.
+        chip: a chip of `armillary catalog chips` with operator laws, or a YAML file.
+    """
+    from armillary import npu
+
+    return present(npu.operators(table, chip=chip, seed=common.seed), common)
+
+
+@app.command
 def explain(
     folder: Path,
     /,

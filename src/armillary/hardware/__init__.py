@@ -7,13 +7,29 @@ Wrong files raise `InputError` with file:line and what would be right.
 from __future__ import annotations
 
 from armillary.hardware.chips import chip_names, chip_schema, chip_template, chip_text, load_chip
+from armillary.hardware.operator_laws import (
+    FACTOR_CHANNELS,
+    DenseLaw,
+    ElementwiseLaw,
+    Law,
+    OperatorLaws,
+    PowerFactors,
+    WindowedLaw,
+)
 from armillary.hardware.quantity import Quantity
 from armillary.hardware.schema import Chip
 from armillary.hardware.voltage import at_clock, voltage_at
 
 __all__ = [
+    "FACTOR_CHANNELS",
     "Chip",
+    "DenseLaw",
+    "ElementwiseLaw",
+    "Law",
+    "OperatorLaws",
+    "PowerFactors",
     "Quantity",
+    "WindowedLaw",
     "at_clock",
     "chip_names",
     "chip_schema",

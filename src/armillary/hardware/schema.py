@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from armillary.errors import unknown_name
+from armillary.hardware.operator_laws import OperatorLaws, PowerFactors
+from armillary.hardware.parts import ActivationName, Count, ElementType, OperatorName, Part, Rates, Span, Text
 from armillary.hardware.quantity import (
     Bytes,
     BytesPerSecond,
@@ -26,32 +27,8 @@ from armillary.hardware.quantity import (
     Volts,
     Watts,
 )
-from armillary.hardware.vocabulary import ACTIVATIONS, ELEMENT_TYPES, OPERATORS
 
 SCHEMA_VERSION = 1
-
-
-def _one_of(kind: str, known: tuple[str, ...]) -> AfterValidator:
-    def check(name: str) -> str:
-        if name not in known:
-            raise ValueError(str(unknown_name(kind, name, known)))
-        return name
-
-    return AfterValidator(check)
-
-
-Text = Annotated[str, Field(strict=True, min_length=1, max_length=4000)]
-Count = Annotated[int, Field(strict=True, ge=1, le=2**40)]
-OperatorName = Annotated[str, _one_of("operator", OPERATORS)]
-ActivationName = Annotated[str, _one_of("activation", ACTIVATIONS)]
-ElementType = Annotated[str, _one_of("element type", ELEMENT_TYPES)]
-Rates = Annotated[dict[ElementType, Count], Field(min_length=1)]
-
-
-class Part(BaseModel):
-    """Base of all parts: frozen, no unknown keys, attribute docstrings become the descriptions of the JSON Schema."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Granules(Part):
@@ -167,13 +144,6 @@ class OperatingPoint(Part):
     voltage: Volts
 
 
-class Span(Part):
-    """A closed interval of plain numbers."""
-
-    low: Annotated[float, Field(ge=0)]
-    high: Annotated[float, Field(ge=0)]
-
-
 class Calibration(Part):
     """On what the fitted numbers rest, so that a result can say how far to trust it."""
 
@@ -211,6 +181,10 @@ class Chip(Part):
     energy: Energy
     operating_points: tuple[OperatingPoint, ...] = ()
     calibration: Calibration | None = None
+    tiles: Count = 1
+    "Equal tiles into which array, vector engine and scratchpad, given here all together, are divided."
+    operator_laws: OperatorLaws | None = None
+    power_factors: PowerFactors | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -7,6 +7,7 @@ The passes, in the order in which `compile` tells the story: recognise (of `work
 geometry, reside, cache, tile, tiles; `emit` turns the plan into tasks (queues, tasks, order, leases), the engine plays
 them, `measure` reads the figures off.
 `repeat` puts several inferences into the queues, `stream` measures their throughput.
+`laws` costs single operators, from a table, by the fitted laws of a chip.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from armillary.npu.compile import compile_network
 from armillary.npu.emit import Program, emit
 from armillary.npu.explain import Explanation, LayerBound, WhatIf, explain
 from armillary.npu.folder import FolderRow, FolderRuns, run_folder
+from armillary.npu.laws import OperatorCost, OperatorCosts, operators
 from armillary.npu.passes import PASSES, PassTable, passes
 from armillary.npu.plan import Plan
 from armillary.npu.result import Bound, Fallback, LayerFigures, NpuResult
@@ -30,6 +32,8 @@ __all__ = [
     "LayerBound",
     "LayerFigures",
     "NpuResult",
+    "OperatorCost",
+    "OperatorCosts",
     "PassTable",
     "Plan",
     "Program",
@@ -37,6 +41,7 @@ __all__ = [
     "compile_network",
     "emit",
     "explain",
+    "operators",
     "passes",
     "run",
     "run_folder",

@@ -1,6 +1,7 @@
 """Read the reference figures of one system.
 
-In:  the name of a system ("npu"). Out: its `Reference` records, in file order.
+In:  the name of a system ("npu").
+Out: its `Reference` records (results of runs) and `OperatorReference` records (single operators), in file order.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from armillary.hardware.quantity import Dimension
 from armillary.store import load_model
 
 Text = Annotated[str, Field(strict=True, min_length=1)]
+Size = Annotated[int, Field(strict=True, gt=0)]
 
 
 class Reference(BaseModel):
@@ -41,6 +43,32 @@ class Reference(BaseModel):
         return self.value.value
 
 
+class OperatorReference(BaseModel):
+    """Measured cycles of one operator on one tile of a chip."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    name: Text
+    chip: Text
+    op: Text
+    "As operator tables write it: conv, dw, maxpool, avgpool, elt."
+    dtype: Text
+    input: tuple[Size, Size, Size]
+    "Width, height, channels."
+    output: tuple[Size, Size, Size]
+    kernel: Size = 1
+    stride: Size = 1
+    pad: Annotated[int, Field(strict=True, ge=0)] = 0
+    "At the left; the output says what the other sides have."
+    setup: Text
+    "What else was set when it was measured."
+    value: Annotated[float, Field(gt=0)]
+    "Cycles of the array's clock."
+    source: Text
+    calibration: Annotated[bool, Field(strict=True)]
+    "True if parameters were fitted on it: then it is no evidence."
+
+
 class ReferencesFile(BaseModel):
     """All reference figures of one system."""
 
@@ -49,6 +77,7 @@ class ReferencesFile(BaseModel):
     schema_version: Literal[1] = Field(alias="schema")
     system: Text
     references: tuple[Reference, ...]
+    operators: tuple[OperatorReference, ...] = ()
 
 
 def load_references(system: str) -> tuple[Reference, ...]:
@@ -57,9 +86,22 @@ def load_references(system: str) -> tuple[Reference, ...]:
     Raises:
         InputError: there are none for such a system.
     """
+    return _load(system).references
+
+
+def load_operator_references(system: str) -> tuple[OperatorReference, ...]:
+    """Return the measured cycles of single operators of `system`.
+
+    Raises:
+        InputError: there are no references of such a system.
+    """
+    return _load(system).operators
+
+
+def _load(system: str) -> ReferencesFile:
     folder = files("armillary.validation").joinpath("references")
     known = [entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")]
     if system not in known:
         raise unknown_name("system with references", system, known)
     with as_file(folder.joinpath(f"{system}.yaml")) as path:
-        return load_model(path, ReferencesFile).references
+        return load_model(path, ReferencesFile)

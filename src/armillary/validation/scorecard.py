@@ -1,6 +1,7 @@
 """The scorecard: reference figures beside what Armillary obtains for them.
 
-In:  the `Reference` rows of a system. Out: one `Score` a row, in file order; no row is left out.
+In:  the `Reference` and `OperatorReference` rows of a system.
+Out: one `Score` a row, in file order, runs before operators; no row is left out.
 A row that parameters were fitted on is marked: its error shows the fit, not how the model carries.
 """
 
@@ -11,7 +12,15 @@ from dataclasses import dataclass
 
 from armillary import npu
 from armillary.errors import unknown_name
-from armillary.validation.references_file import Reference, load_references
+from armillary.hardware import load_chip
+from armillary.npu.laws import operator_cycles
+from armillary.validation.operator_table import operator_table
+from armillary.validation.references_file import (
+    OperatorReference,
+    Reference,
+    load_operator_references,
+    load_references,
+)
 
 SYSTEMS = ("npu",)
 
@@ -38,7 +47,8 @@ def scorecard(system: str) -> tuple[Score, ...]:
     """
     if system not in SYSTEMS:
         raise unknown_name("system with references", system, SYSTEMS)
-    return tuple(_score(reference) for reference in load_references(system))
+    runs = (_score(reference) for reference in load_references(system))
+    return (*runs, *(_operator_score(reference) for reference in load_operator_references(system)))
 
 
 def mean_absolute_error(scores: Iterable[Score]) -> float | None:
@@ -57,6 +67,20 @@ def _score(reference: Reference) -> Score:
         reference.seconds,
         obtained,
         obtained / reference.seconds - 1,
+        reference.calibration,
+        reference.source,
+    )
+
+
+def _operator_score(reference: OperatorReference) -> Score:
+    cycles = float(operator_cycles(operator_table([reference]), load_chip(reference.chip))[0])
+    return Score(
+        reference.name,
+        "cycles",
+        "cycles",
+        reference.value,
+        cycles,
+        cycles / reference.value - 1,
         reference.calibration,
         reference.source,
     )
