@@ -24,6 +24,7 @@ def dense(
         np.array([outputs]),
         np.array([reduction]),
         np.array([outputs // groups]),
+        np.array([positions]),
         np.array([1]),
         chip or ideal(),
         dtype,
@@ -78,5 +79,5 @@ def test_the_vector_engine_reads_every_input_and_every_tap() -> None:
 
 def test_inputs_are_read_once_a_pass_over_output_channels() -> None:
     """positions * reduction * ceil(outputs / 64) + weights + outputs."""
-    elements = array_scratchpad_elements(np.array([100]), np.array([65]), np.array([64]), ideal())
+    elements = array_scratchpad_elements(np.array([100]), np.array([65]), np.array([64]), np.array([100]), ideal())
     assert elements.tolist() == [100 * 64 * 2 + 64 * 65 + 100 * 65]

@@ -34,7 +34,7 @@ def test_passes_agree_with_the_plan_that_is_run() -> None:
     plan = compile_network(load_model("mobilenet_v2"), load_chip(CORAL))
     shown = {name: npu.passes("mobilenet_v2", name, chip=CORAL) for name in PASSES}
     assert sum(column(shown["cut"], "MACs")) == 300_774_272
-    kept = [row[1] for row in shown["cache"].rows if row[2] == "cached"]
+    kept = [int(row[1]) for row in shown["cache"].rows if row[2] == "cached"]
     assert sum(kept) == plan.caching.bytes
     assert len(shown["emit"].rows) == len(emit(plan).tasks)
     assert sum(column(shown["tile"], "tiles")) == len(plan.tiles)

@@ -3,7 +3,8 @@
 In:  a `Network` with placements, shapes and residency, a `Chip`.
 Out: `Caching`: the layers whose weights are cached, and the bytes set aside for them.
 Activations go first: the cache gets what the largest set of live activations and working tiles leaves.
-Weights of a layer are cached whole, in network order, first fit; the others are streamed at every inference.
+Weights of a layer are cached whole, in network order, first fit; the others are streamed at every inference. Tables of
+which an inference reads a few rows come last: they take much room and save little.
 """
 
 from __future__ import annotations
@@ -33,17 +34,18 @@ def cache(placements: tuple[Placement, ...], shapes: Geometry, residency: Reside
     if chip.parameter_cache is None or not len(shapes):
         return nothing
     on_chip = np.array([placement.engine != Engine.HOST for placement in placements], np.bool_)
-    weights = np.where(on_chip, shapes.weight_bytes, 0)
+    weights = np.where(on_chip, shapes.constant_bytes, 0)
     size, limit = int(chip.scratchpad.size.value), int(chip.parameter_cache.size.value)
     # If all weights fit, none needs tiles to be streamed through.
     without_streaming = min(limit, size - int((residency.live_bytes + neighbourhood(residency.smallest_bytes)).max()))
     if int(weights.sum()) <= without_streaming:
         return Caching(weights > 0, int(weights.sum()))
-    streaming = neighbourhood(_streaming_room(shapes, weights, residency, chip))
+    streaming = neighbourhood(_streaming_room(shapes, np.where(on_chip, shapes.weight_bytes, 0), residency, chip))
     capacity = min(limit, size - int((residency.live_bytes + streaming).max()))
     cached = np.zeros(len(shapes), np.bool_)
     used = 0
-    for index in np.flatnonzero(weights).tolist():
+    order = np.flatnonzero(weights)
+    for index in order[np.argsort(shapes.table_bytes[order] > shapes.row_bytes[order], kind="stable")].tolist():
         if used + int(weights[index]) <= capacity:
             cached[index] = True
             used += int(weights[index])

@@ -20,6 +20,7 @@ def array_cycles(
     outputs: IntArray,
     reduction: IntArray,
     group_outputs: IntArray,
+    each: IntArray,
     repeats: IntArray,
     chip: Chip,
     dtype: str,
@@ -31,18 +32,21 @@ def array_cycles(
         outputs: output channels of the tile.
         reduction: products summed for one output.
         group_outputs: output channels that share their inputs.
+        each: output positions that share their weights; a tile may hold several such products and a part of one.
         repeats: times that the product is done one after the other.
         chip: granules, lanes, efficiency.
         dtype: element type.
 
-    cycles = repeats * groups * ceil(reduction / G_r) * ceil(outputs of a group / G_o) * max(positions, G_p) * s / eff,
-    s = G_r * G_o / (lanes of the dtype).
+    cycles = repeats * groups * ceil(reduction / G_r) * ceil(outputs of a group / G_o) * (w max(each, G_p) + [rest > 0]
+    max(rest, G_p)) * s / eff, with positions = w each + rest, s = G_r * G_o / (lanes of the dtype).
     """
     granules = chip.array.granules
     groups = _ceil(outputs, group_outputs)
     passes = groups * _ceil(reduction, granules.reduction) * _ceil(np.minimum(outputs, group_outputs), granules.outputs)
     slowdown = granules.reduction * granules.outputs / chip.array.macs_per_cycle[dtype]
-    cycles = repeats * passes * np.maximum(positions, granules.positions)
+    whole, rest = np.divmod(positions, each)
+    taken = whole * np.maximum(each, granules.positions) + (rest > 0) * np.maximum(rest, granules.positions)
+    cycles = repeats * passes * taken
     return np.asarray(cycles * slowdown / chip.array.efficiency.value, np.float64)
 
 
@@ -61,10 +65,17 @@ def vector_cycles(
     return np.asarray(cycles, np.float64)
 
 
-def array_scratchpad_elements(positions: IntArray, outputs: IntArray, reduction: IntArray, chip: Chip) -> FloatArray:
-    """Elements that the array reads and writes: inputs once a pass over output channels, weights and outputs once."""
+def array_scratchpad_elements(
+    positions: IntArray, outputs: IntArray, reduction: IntArray, each: IntArray, chip: Chip
+) -> FloatArray:
+    """Elements that the array reads and writes.
+
+    Inputs once a pass over output channels, outputs once, weights once for every `each` positions.
+    """
     passes = _ceil(outputs, chip.array.granules.outputs)
-    return np.asarray(positions * reduction * passes + reduction * outputs + positions * outputs, np.float64)
+    return np.asarray(
+        positions * reduction * passes + reduction * outputs * _ceil(positions, each) + positions * outputs, np.float64
+    )
 
 
 def _ceil(number: IntArray, divisor: IntArray | int) -> IntArray:

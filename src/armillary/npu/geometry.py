@@ -3,7 +3,8 @@
 In:  a `Network` and its placements.
 Out: `Geometry`, arrays of shape (layers,): rows that can be split, positions a row, products summed, output channels,
 bytes of activations and weights, and the window's reach over input rows.
-A row is a line of the output (all images of the batch below each other), or one leading index of a matrix.
+A row is a line of the output (all images of the batch below each other), or one row of a matrix; the matrices of a
+batched product (heads of attention) lie below each other too, and each is a product of its own.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ FloatArray = npt.NDArray[np.float64]
 # a norm finds mean, variance, then scales.
 _PASSES = {OpKind.SOFTMAX: 3, OpKind.NORM: 3}
 _WINDOWED = frozenset({OpKind.CONV, OpKind.DEPTHWISE, OpKind.MAX_POOL, OpKind.AVG_POOL})
+_BINARY = frozenset({OpKind.ADD, OpKind.MUL, OpKind.ELEMENTWISE})
 # Channels do not mix: a tile of output channels needs only the same channels of the input.
 _BY_CHANNEL = frozenset(
     {
@@ -44,6 +46,7 @@ class Geometry:
     reduction: IntArray  # products summed for one output (0: not an array operator)
     group_outputs: IntArray  # output channels that share their inputs (grouped convolutions), else `outputs`
     widening: IntArray  # array outputs per output channel and position (transposed convolutions: kernel area), else 1
+    each: IntArray  # output positions that share their weights (one matrix of a batched product), else all
     repeats: IntArray  # times that the whole product is done one after the other (steps of a recurrent layer), else 1
     taps: IntArray  # elements that one output of a pool or depthwise reads a channel, else 1
     passes: IntArray  # passes of the vector engine over its elements
@@ -52,7 +55,9 @@ class Geometry:
     out_elements: IntArray
     in_bytes: IntArray
     out_bytes: IntArray
-    weight_bytes: IntArray
+    weight_bytes: IntArray  # constants that every inference reads whole
+    table_bytes: IntArray  # constants read by rows: tables to look up, learned positions added to every row
+    row_bytes: IntArray  # bytes of the rows that an inference reads of them
     in_rows: IntArray  # rows of the input that `rows` cover
     reach: IntArray  # input rows that one output row reads
     stride: IntArray  # input rows between output rows
@@ -60,6 +65,11 @@ class Geometry:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def constant_bytes(self) -> IntArray:
+        """Bytes of all constants of each layer, as they lie in memory."""
+        return self.weight_bytes + self.table_bytes
 
 
 def geometry(network: Network, placements: tuple[Placement, ...]) -> Geometry:
@@ -76,7 +86,8 @@ def _shape(layer: Layer, graph: Graph) -> tuple[int, ...]:
     out = tensors[layer.outputs[0]].shape
     ins = [tensors[name] for name in layer.reads]
     first = ins[0].shape if ins else out
-    rows, positions, outputs = _split(out)
+    rows, positions, outputs = _split(out, matrix=kind in (OpKind.GEMM, OpKind.MATMUL))
+    each = rows * positions
     reduction, widening, repeats, taps = 0, 1, 1, 1
     in_rows, reach, stride = rows, 1, 1
     group_outputs = outputs
@@ -90,16 +101,17 @@ def _shape(layer: Layer, graph: Graph) -> tuple[int, ...]:
         case OpKind.CONV_TRANSPOSE:
             weights = tensors[op.inputs[1]].shape
             rows, positions, _ = _split(first)
+            each = rows * positions
             reduction, widening, in_rows = weights[0], prod(weights[2:]), rows
         case OpKind.GEMM:
             reduction = tensors[op.inputs[1]].shape[0]
         case OpKind.MATMUL:
-            reduction = first[-1]
+            reduction, each = tensors[op.inputs[0]].shape[-1], out[-2] if len(out) > 1 else 1
         case OpKind.RECURRENT:
             # ONNX order: data (steps, batch, features), W (directions, gates, features), R (directions, gates, hidden).
             w, r = (tensors[name].shape for name in op.inputs[1:3])
             reduction, outputs, repeats = w[-1] + r[-1], w[1], first[0] * w[0]
-            rows, positions, group_outputs, in_rows = 1, first[1], w[1], 1
+            rows, positions, group_outputs, in_rows, each = 1, first[1], w[1], 1, first[1]
         case OpKind.GLOBAL_POOL:
             taps = max(1, prod(first) // prod(out))
         case OpKind.MAX_POOL | OpKind.AVG_POOL if op.window is not None:
@@ -112,17 +124,31 @@ def _shape(layer: Layer, graph: Graph) -> tuple[int, ...]:
     if reduction == 0 and not by_channel:
         outputs = group_outputs = 1
         positions = max(1, prod(out) // rows)
+    constants, table, row = sum(tensors[name].bytes for name in layer.weights), 0, 0
+    follows = kind in _BINARY and not by_channel and _one_a_place(layer, graph)
+    if (kind is OpKind.GATHER and layer.reads) or follows:
+        # Which rows a look-up takes is known at run time only: together they are as large as what is written.
+        constants, table = 0, constants
+        row = min(table, sum(tensors[name].bytes for name in layer.outputs))
     return (
-        rows, positions, outputs, reduction, group_outputs, widening, repeats, taps, _PASSES.get(kind, 1), macs,
+        rows, positions, outputs, reduction, group_outputs, widening, each, repeats, taps, _PASSES.get(kind, 1), macs,
         sum(tensor.elements for tensor in ins), sum(tensors[name].elements for name in layer.outputs),
         sum(tensor.bytes for tensor in ins), sum(tensors[name].bytes for name in layer.outputs),
-        sum(tensors[name].bytes for name in layer.weights), in_rows, reach, stride, int(by_channel),
+        constants, table, row, in_rows, reach, stride, int(by_channel),
     )  # fmt: skip
 
 
-def _split(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Return (rows, positions of a row, channels) of a feature map or matrix."""
-    if len(shape) == 4:
+def _one_a_place(layer: Layer, graph: Graph) -> bool:
+    """True if the constants of `layer` have an element for every place of one item of its output."""
+    out = graph.tensors[layer.outputs[0]]
+    return bool(layer.weights) and all(
+        graph.tensors[name].elements * out.shape[0] >= out.elements for name in layer.weights
+    )
+
+
+def _split(shape: tuple[int, ...], *, matrix: bool = False) -> tuple[int, int, int]:
+    """Return (rows, positions of a row, channels) of a feature map, or of matrices below each other."""
+    if len(shape) == 4 and not matrix:
         batch, channels, height, width = shape
         return batch * height, width, channels
     if len(shape) >= 2:

@@ -46,7 +46,7 @@ def layer_figures(plan: Plan, program: Program, timeline: Timeline) -> tuple[Lay
     moved, energy_fj = per_layer(timeline.bytes[mine], moving), per_layer(timeline.energy_fj[mine])
     names = [_engine_name(placement.engine) for placement in plan.placements]
     shapes = plan.shapes
-    tensor_bytes = shapes.in_bytes + shapes.out_bytes + shapes.weight_bytes
+    tensor_bytes = shapes.in_bytes + shapes.out_bytes + shapes.weight_bytes + shapes.row_bytes
     return tuple(
         LayerFigures(
             name=item.name,
@@ -80,7 +80,7 @@ def bounds(plan: Plan, timeline: Timeline) -> tuple[Bound, ...]:
     span = path.end - path.start
     computing = (kinds == "array") | (kinds == "vector")
     has_dram = plan.chip.dram is not None
-    weights = int(plan.shapes.weight_bytes.sum())
+    weights = int(plan.shapes.constant_bytes.sum())
     moved = int(span[np.isin(kinds, ("weights", "input", "output"))].sum())
     over_link = int(span[np.isin(kinds, ("arrival", "departure"))].sum())
     parts = {
@@ -133,7 +133,7 @@ def trust(plan: Plan, dtype: str, batch: int) -> Trust:
             basis="no measurement of this chip is known",
             improve="measure a few networks on the chip and fit its efficiency, layer cost and memory rate",
         )
-    macs, weights = int(shapes.macs.sum()), int(shapes.weight_bytes.sum())
+    macs, weights = int(shapes.macs.sum()), int(shapes.constant_bytes.sum())
     inside = (
         chip.name == calibration.chip
         and dtype in calibration.element_types

@@ -142,11 +142,13 @@ def _fed(plan: Plan, tasks: Tasks) -> Pairs:
                 continue  # an input that already lies in the backing memory
             if first < 0:
                 readers = np.array([on_host[index]], np.int64)
-            elif plan.residency.stays(name):
-                readers = tasks.compute.ids[first : first + 1]
             else:
                 within = loaded[first : last + 1]
                 readers = within[within >= 0]
+                if plan.residency.stays(name):
+                    # Rows to look up are known only when the indices are there; other loads do not wait.
+                    looked_up = readers if plan.shapes.row_bytes[index] else readers[:0]
+                    readers = np.append(looked_up, tasks.compute.ids[first])
             pairs.append((np.full(len(readers), made[name]), readers))
         for name in layer.outputs:
             if first < 0:

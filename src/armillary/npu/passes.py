@@ -177,10 +177,10 @@ def _reside(graph: Graph, plan: Plan) -> Shown:
 
 
 def _cache(graph: Graph, plan: Plan) -> Shown:
-    weights, cached = plan.shapes.weight_bytes.tolist(), plan.caching.cached.tolist()
+    weights, cached = plan.shapes.constant_bytes.tolist(), plan.caching.cached.tolist()
     rows = [
-        (layer, size, "cached" if kept else "streamed")
-        for layer, size, kept in zip(_layers(plan), weights, cached, strict=True)
+        (layer, size, "cached" if kept else "read by rows" if row else "streamed")
+        for layer, size, kept, row in zip(_layers(plan), weights, cached, plan.shapes.row_bytes.tolist(), strict=True)
         if size
     ]
     return f"layers with weights; {plan.caching.bytes} bytes stay on the chip", ("layer", "bytes", "weights"), rows

@@ -51,6 +51,7 @@ def compute_cycles(
         channels * shapes.widening[layer],
         np.maximum(summed, 1),
         shapes.group_outputs[layer] * shapes.widening[layer],
+        shapes.each[layer],
         shapes.repeats[layer],
         chip,
         dtype,
@@ -72,7 +73,9 @@ def scratchpad_elements(
     through = (shapes.in_elements[layer] + shapes.out_elements[layer]).astype(np.float64) * share
     if engine == Engine.VECTOR:
         return through * shapes.passes[layer].astype(np.float64)
-    dense = array_scratchpad_elements(positions, channels * shapes.widening[layer], shapes.reduction[layer], chip)
+    dense = array_scratchpad_elements(
+        positions, channels * shapes.widening[layer], shapes.reduction[layer], shapes.each[layer], chip
+    )
     # Depthwise layers read each input once (line buffers hold the window) and write each output once.
     return np.where(shapes.reduction[layer] > 0, dense * shapes.repeats[layer].astype(np.float64), through)
 

@@ -133,7 +133,9 @@ def _tile_bytes(shapes: Geometry, channels: IntArray) -> tuple[IntArray, IntArra
     """Return (bytes loaded, bytes stored) of a tile of one row and `channels` output channels."""
     share = channels / shapes.outputs
     rows_read = np.minimum(shapes.reach, shapes.in_rows)
-    inputs = shapes.in_bytes * rows_read / shapes.in_rows * np.where(shapes.by_channel == 1, share, 1.0)
+    inputs = (
+        (shapes.in_bytes + shapes.row_bytes) * rows_read / shapes.in_rows * np.where(shapes.by_channel == 1, share, 1.0)
+    )
     loads = np.ceil(inputs) + np.ceil(shapes.weight_bytes * share)
     return loads.astype(np.int64), np.ceil(shapes.out_bytes * share / shapes.rows).astype(np.int64)
 

@@ -16,6 +16,7 @@ from armillary.hardware import Chip, load_chip
 from armillary.npu import measure
 from armillary.npu.compile import compile_network
 from armillary.npu.emit import emit
+from armillary.npu.plan import Plan
 from armillary.npu.queues import DRAM, HOST_LINK, SCRATCHPAD
 from armillary.npu.result import NpuResult
 from armillary.npu.stream import stream
@@ -97,7 +98,7 @@ def run(
         latency_s=latency_s,
         throughput_per_s=items / (latency_s if queue_depth == 1 else stream(plan, queue_depth).period_s),
         macs=int(plan.shapes.macs.sum()),
-        parameter_bytes=int(plan.shapes.weight_bytes.sum()),
+        parameter_bytes=_parameter_bytes(plan),
         dram_bytes=measure.bytes_over(timeline, DRAM),
         host_link_bytes=measure.bytes_over(timeline, HOST_LINK),
         scratchpad_peak_bytes=plan.caching.bytes + timeline.in_use(SCRATCHPAD).peak,
@@ -137,6 +138,12 @@ def read_graph(
             f"the graph {model.name!r} has its shapes", hint="leave out shape, resolution, sequence, width and batch"
         )
     return with_dtype(model, dtype)
+
+
+def _parameter_bytes(plan: Plan) -> int:
+    """Return the bytes of all constants, each once however many layers share it."""
+    names = {name for layer in plan.network.layers for name in layer.weights}
+    return sum(plan.network.graph.tensors[name].bytes for name in names)
 
 
 def _zoo_sizes(sequence: int | None, width: float) -> dict[str, str]:

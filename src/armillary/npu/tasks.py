@@ -137,7 +137,7 @@ def _host(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
     """Add one task for each layer on the host: its products or its bytes, whichever takes longer."""
     host, shapes = plan.chip.host, plan.shapes
     at = np.array(plan.host_layers, np.int64)
-    moved = (shapes.in_bytes + shapes.out_bytes + shapes.weight_bytes)[at]
+    moved = (shapes.in_bytes + shapes.out_bytes + shapes.weight_bytes + shapes.row_bytes)[at]
     seconds = np.maximum(2.0 * shapes.macs[at] / host.rate.value, moved / host.memory_rate.value)
     crosses = plan.chip.dram is not None and queues.link >= 0
     ids = np.array(

@@ -36,7 +36,7 @@ class Tiling:
     channels: IntArray  # output channels of a tile; the last one may be smaller
     channel_groups: IntArray
     rows_outer: npt.NDArray[np.bool_]  # rows are the outer loop: inputs are loaded once, weights once a row group
-    load_bytes: IntArray  # bytes of the inputs that do not stay in the scratchpad
+    load_bytes: IntArray  # bytes of the inputs that do not stay in the scratchpad, and of rows looked up outside of it
     store_bytes: IntArray  # bytes of the outputs that do not stay
     stream_bytes: IntArray  # bytes of the weights that are not cached
 
@@ -60,8 +60,9 @@ def tile(
         InfeasibleError: a layer does not fit beside what stays in the scratchpad.
     """
     on_chip = np.array([placement.engine != Engine.HOST for placement in placements], np.bool_)
-    loads, stores = residency.load_bytes, residency.store_bytes
-    streams = np.where(on_chip & ~caching.cached, shapes.weight_bytes, 0)
+    outside = on_chip & ~caching.cached
+    loads, stores = residency.load_bytes + np.where(outside, shapes.row_bytes, 0), residency.store_bytes
+    streams = np.where(outside, shapes.weight_bytes, 0)
     row_groups = np.ones(len(shapes), np.int64)
     channels = shapes.outputs.copy()
     rows_outer = np.zeros(len(shapes), np.bool_)
