@@ -15,7 +15,7 @@ from armillary.npu import NpuResult, compile_network, emit
 from armillary.npu.queues import SCRATCHPAD
 from armillary.timeline import Timeline
 from armillary.validation import Reference, load_references
-from armillary.workload import Graph, with_dtype
+from armillary.workload import Graph, load_model, with_dtype
 from tests.npu.networks import branches, chips, edited, generic, graphs, one_conv, with_unknown_operator
 
 CORAL = "coral-edge-tpu-usb"
@@ -220,3 +220,23 @@ def test_other_boards_say_that_they_were_not_measured() -> None:
     assert not result.trust.inside
     assert result.trust.expected_error is None
     assert hardware.load_chip(CORAL).calibration is not None
+
+
+def test_calibrated_operators_are_those_of_the_calibration_networks() -> None:
+    """What the catalogue calls compared with measurements is what the networks of the fit hold, no more and no less."""
+    chip = hardware.load_chip(CORAL)
+    assert chip.calibration is not None
+    kinds = set()
+    for row in load_references("npu"):
+        if row.calibration and row.chip == chip.name:
+            plan = compile_network(load_model(row.model, resolution=row.resolution, dtype=row.dtype), chip)
+            kinds |= {str(layer.op.kind) for layer in plan.network.layers}
+    assert kinds == set(chip.calibration.operators)
+
+
+def test_operators_that_were_never_measured_are_outside_the_calibrated_range() -> None:
+    """Squeeze-excite blocks multiply maps: no calibration network does, so no error is promised."""
+    result = npu.run("mobilenet_v3_large", chip=CORAL)
+    assert not result.trust.inside
+    assert result.trust.expected_error is None
+    assert "mul" in result.trust.improve

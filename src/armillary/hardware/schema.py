@@ -152,6 +152,8 @@ class Calibration(Part):
     "Name of the chip that was measured; others may share what was fitted, not how well it fits."
     networks: tuple[Text, ...]
     element_types: tuple[ElementType, ...]
+    operators: tuple[OperatorName, ...]
+    "Kinds of layers in the calibration networks: what others cost was never compared with a measurement."
     macs: Span
     "Multiply-accumulates of an inference, over the calibration networks."
     parameter_bytes: Span

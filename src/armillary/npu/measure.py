@@ -134,8 +134,10 @@ def trust(plan: Plan, dtype: str, batch: int) -> Trust:
             improve="measure a few networks on the chip and fit its efficiency, layer cost and memory rate",
         )
     macs, weights = int(shapes.macs.sum()), int(shapes.constant_bytes.sum())
+    strange = sorted({layer.op.kind for layer in plan.network.layers} - set(calibration.operators))
     inside = (
-        chip.name == calibration.chip
+        not strange
+        and chip.name == calibration.chip
         and dtype in calibration.element_types
         and batch == 1
         and not plan.host_layers
@@ -151,7 +153,8 @@ def trust(plan: Plan, dtype: str, batch: int) -> Trust:
         inside=inside,
         expected_error=calibration.expected_error.value if inside else None,
         basis=f"latency, leave-one-network-out over {len(calibration.networks)} networks",
-        improve="a measured latency of a network like this one on this board",
+        improve="a measured latency of a network like this one on this board"
+        + (f": none of those compared has {', '.join(strange)}" if strange else ""),
     )
 
 
