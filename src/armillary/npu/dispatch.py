@@ -5,13 +5,11 @@ Out: tasks of kind "issue" and "submit" in the builder, and the inference that e
 Model: the driver submits an inference; then the control processor walks through the program and hands one task after
 the other to its queue, `issue_cost` each. A queue holds `queue_entries` tasks: the next one is handed to it when the
 first of them has ended, and until then the whole program waits, since it is handed out in order. All edges point
-forward in program order, so this cannot end in a deadlock. A chip that gives none of these numbers has none of these tasks.
+forward in program order, so this cannot end in a deadlock. A chip that gives none of these numbers has none of them.
 What the host does, and transfers between its memory and DRAM, is no work of the control processor.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -26,44 +24,31 @@ from armillary.npu.tasks import Tasks
 from armillary.units import PICOSECOND, to_ticks
 
 ISSUE, SUBMIT = "issue", "submit"
-
-
-@dataclass(frozen=True, slots=True)
-class _Flow:
-    """What depends on what inside each inference: columns of shape (edges,) and (tasks,)."""
-
-    inference: IntArray
-    fed: npt.NDArray[np.bool_]  # waits for a task of its inference
-    feeds: npt.NDArray[np.bool_]  # a task of its inference waits for it
+BoolArray = npt.NDArray[np.bool_]
 
 
 def dispatch(build: GraphBuilder, plan: Plan, tasks: Tasks) -> IntArray:
-    """Add what the control processor and the driver do; return the inference of each task in `build`, shape (tasks,)."""
+    """Add the tasks of control processor and driver; return the inference of each task in `build`, shape (tasks,)."""
     inference = inferences_of(plan, tasks, len(build))
     control = plan.chip.control
     issues, submits = issues_tasks(plan.chip), control.submit_cost.value > 0
     if not issues and not submits:
         return inference
     graph = build.freeze()
-    flow = _flow(graph, inference)
-    gates: list[tuple[IntArray, IntArray]] = []  # of each inference: what lets it begin, in ascending inference
+    fed, feeds = _ends(graph, inference)
+    gates = np.flatnonzero(~fed)  # what lets an inference begin
     if issues:
         issued, issue = _issue(build, plan, tasks, graph)
-        flow.fed[issued] = True
         inference = np.append(inference, inference[issued])
-        firsts = np.unique(inference[issue], return_index=True)[1]
-        gates.append((inference[issue[firsts]], issue[firsts]))
-    begins = np.flatnonzero(~flow.fed)
-    gates.append((flow.inference[begins], begins))
+        first = issue[np.unique(inference[issue], return_index=True)[1]]
+        gates = np.append(gates[~np.isin(gates, issued)], first)
     if submits:
         submit = _submit(build, plan)
+        build.edge(submit[inference[gates]], gates)
         inference = np.append(inference, np.arange(plan.inferences))
-        for which, gated in gates:
-            build.edge(submit[which], gated)
-        gates = [(np.arange(plan.inferences), submit)]
-    # What begins without being issued is admitted by `connect` already.
-    which, gated = gates[0]
-    _admit(build, plan, flow, which, gated)
+    # All other tasks without predecessors are admitted by `connect`.
+    added = submit if submits else first
+    _admit(build, plan, added, inference[added], np.flatnonzero(~feeds), inference)
     return inference
 
 
@@ -108,18 +93,19 @@ def _submit(build: GraphBuilder, plan: Plan) -> IntArray:
     return submit
 
 
-def _flow(graph: TaskGraph, inference: IntArray) -> _Flow:
-    count = len(graph)
-    source = np.repeat(np.arange(count), np.diff(graph.edges.offset))
+def _ends(graph: TaskGraph, inference: IntArray) -> tuple[BoolArray, BoolArray]:
+    """Mark the tasks that wait for a task of their inference, and those for which one waits, shape (tasks,) each."""
+    source = np.repeat(np.arange(len(graph)), np.diff(graph.edges.offset))
     target = graph.edges.index
     within = inference[source] == inference[target]
-    fed = np.bincount(target[within], minlength=count) > 0
-    return _Flow(inference, fed, np.bincount(source[within], minlength=count) > 0)
+    fed = np.bincount(target[within], minlength=len(graph)) > 0
+    return fed, np.bincount(source[within], minlength=len(graph)) > 0
 
 
-def _admit(build: GraphBuilder, plan: Plan, flow: _Flow, which: IntArray, gated: IntArray) -> None:
-    """Let `gated`, which lets inference `which` begin, wait for all of the inference `queue_depth` before."""
-    ends = np.flatnonzero(~flow.feeds)
-    for number, task in zip(which.tolist(), gated.tolist(), strict=True):
-        before = ends[flow.inference[ends] == number - plan.queue_depth]
+def _admit(
+    build: GraphBuilder, plan: Plan, added: IntArray, which: IntArray, ends: IntArray, inference: IntArray
+) -> None:
+    """Let each of `added`, with which inference `which` begins, wait for all of the inference `queue_depth` before."""
+    for number, task in zip(which.tolist(), added.tolist(), strict=True):
+        before = ends[inference[ends] == number - plan.queue_depth]
         build.edge(before, np.full(len(before), task))
