@@ -35,7 +35,7 @@ class LiteTensor:
 
 @dataclass(frozen=True, slots=True)
 class LiteOperator:
-    """One operator: its name in the schema, `CONV_2D`, tensors by position, and the table of its options with values."""
+    """One operator: its name in the schema, tensors by position, the table of its options and the values there."""
 
     code: str
     inputs: tuple[int, ...]
