@@ -1,0 +1,91 @@
+"""The networks of MLPerf Tiny on Ethos-U55-128: Armillary beside Vela.
+
+In:  the same layers for both: our graph, and an int8 TFLite file that is written from it for Vela.
+Out: the median and the largest |ours / Vela's - 1| of latency, and the CPU time of both tools, warm, all networks.
+Weights are drawn (Laplace); Vela stores them compressed, and ours is told how far. No softmax: the graphs have none.
+"""
+
+from __future__ import annotations
+
+import statistics
+
+from armillary import npu
+from armillary.hardware import Chip, Quantity, load_chip
+from armillary.workload import Graph, zoo
+from bench.benchmark import Benchmark, Measured, Skipped, Target
+from bench.measure import cpu_s, medians_s
+from bench.peers import vela
+from bench.peers.tflite_network import tflite_of
+
+CHIP = "ethos-u55-128"
+NETWORKS = ("mlperf_tiny_kws", "mlperf_tiny_vww", "mlperf_tiny_ic", "mlperf_tiny_ad", "mlperf_tiny_sww")
+SEED = 20
+
+
+def pairs() -> list[tuple[Graph, bytes]]:
+    """The networks as graphs and as files.
+
+    Raises:
+        Skipped: Vela is not installed.
+    """
+    if not vela.is_installed():
+        raise Skipped("Vela is not installed: pip install 'armillary[bench]'")
+    graphs = [zoo.build(name) for name in NETWORKS]
+    return [(graph, tflite_of(graph, weights="laplace", seed=SEED)) for graph in graphs]
+
+
+def storing_as(chip: Chip, estimate: vela.Estimate) -> Chip:
+    """Return `chip` with weights that compress as Vela compressed them."""
+    memory = getattr(chip, "weight_memory", None)
+    if memory is None:
+        return chip
+    share = Quantity(min(1.0, estimate.encoded_bytes / estimate.weights))
+    return chip.model_copy(update={"weight_memory": memory.model_copy(update={"compression": share})})
+
+
+def differences(chip: str = CHIP) -> list[float]:
+    """Return ours / Vela's - 1 of latency, network by network."""
+    device, found = load_chip(chip), []
+    for graph, file in pairs():
+        estimate = vela.estimate(file)
+        ours = npu.run(graph, chip=storing_as(device, estimate))
+        found.append(ours.latency_s / estimate.latency_s - 1.0)
+    return found
+
+
+def both_s() -> Measured:
+    """CPU seconds of all networks, ours and Vela's, both in this process and warm."""
+    both = pairs()
+    ours, peer = medians_s(
+        5,
+        lambda: sum(cpu_s(lambda graph=graph: npu.run(graph, chip=CHIP)) for graph, _ in both),  # type: ignore[misc]
+        lambda: sum(cpu_s(lambda file=file: vela.estimate(file)) for _, file in both),  # type: ignore[misc]
+    )
+    return Measured(ours, peer)
+
+
+PEER = "Vela 5.2, in this process"
+BENCHMARKS = (
+    Benchmark(
+        "npu.vela",
+        "median error",
+        lambda: Measured(statistics.median(abs(one) for one in differences())),
+        "how operations fill the array; what of them overlaps",
+        Target("value", 0.15, at_most=True),
+    ),
+    Benchmark(
+        "npu.vela_worst",
+        "largest error",
+        lambda: Measured(max(abs(one) for one in differences())),
+        "as npu.vela",
+        None,
+    ),
+    Benchmark(
+        "npu.vela_time",
+        "s",
+        both_s,
+        "Python a layer in the passes; Vela encodes weights and writes a command stream, in C++",
+        None,
+        PEER,
+    ),
+)
