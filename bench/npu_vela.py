@@ -1,4 +1,4 @@
-"""The networks of MLPerf Tiny on Ethos-U55-128: Armillary beside Vela.
+"""The networks of MLPerf Tiny, and others, on Ethos-U55-128: Armillary beside Vela.
 
 In:  the same layers for both: our graph, and an int8 TFLite file that is written from it for Vela.
 Out: the median and the largest |ours / Vela's - 1| of latency, and the CPU time of both tools, warm, all networks.
@@ -8,6 +8,7 @@ Weights are drawn (Laplace); Vela stores them compressed, and ours is told how f
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 
 from armillary import npu
 from armillary.hardware import Chip, Quantity, load_chip
@@ -18,11 +19,27 @@ from bench.peers import vela
 from bench.peers.tflite_network import tflite_of
 
 CHIP = "ethos-u55-128"
-NETWORKS = ("mlperf_tiny_kws", "mlperf_tiny_vww", "mlperf_tiny_ic", "mlperf_tiny_ad", "mlperf_tiny_sww")
+TINY = ("mlperf_tiny_kws", "mlperf_tiny_vww", "mlperf_tiny_ic", "mlperf_tiny_ad", "mlperf_tiny_sww")
+# Networks that are no target, larger ones among them: name, width, resolution.
+OTHERS = (
+    ("mobilenet_v1", 0.25, 128),
+    ("mobilenet_v1", 0.5, 160),
+    ("mobilenet_v2", 0.35, 96),
+    ("mobilenet_v2", 1.0, 224),
+    ("squeezenet", 1.0, 128),
+)
 SEED = 20
 
 
-def pairs() -> list[tuple[Graph, bytes]]:
+def tiny() -> list[Graph]:
+    return [zoo.build(name) for name in TINY]
+
+
+def others() -> list[Graph]:
+    return [zoo.build(name, width=width, resolution=resolution) for name, width, resolution in OTHERS]
+
+
+def pairs(graphs: Sequence[Graph]) -> list[tuple[Graph, bytes]]:
     """The networks as graphs and as files.
 
     Raises:
@@ -30,7 +47,6 @@ def pairs() -> list[tuple[Graph, bytes]]:
     """
     if not vela.is_installed():
         raise Skipped("Vela is not installed: pip install 'armillary[bench]'")
-    graphs = [zoo.build(name) for name in NETWORKS]
     return [(graph, tflite_of(graph, weights="laplace", seed=SEED)) for graph in graphs]
 
 
@@ -43,10 +59,10 @@ def storing_as(chip: Chip, estimate: vela.Estimate) -> Chip:
     return chip.model_copy(update={"weight_memory": memory.model_copy(update={"compression": share})})
 
 
-def differences(chip: str = CHIP) -> list[float]:
+def differences(graphs: Sequence[Graph], chip: str = CHIP) -> list[float]:
     """Return ours / Vela's - 1 of latency, network by network."""
     device, found = load_chip(chip), []
-    for graph, file in pairs():
+    for graph, file in pairs(graphs):
         estimate = vela.estimate(file)
         ours = npu.run(graph, chip=storing_as(device, estimate))
         found.append(ours.latency_s / estimate.latency_s - 1.0)
@@ -55,7 +71,7 @@ def differences(chip: str = CHIP) -> list[float]:
 
 def both_s() -> Measured:
     """CPU seconds of all networks, ours and Vela's, both in this process and warm."""
-    both = pairs()
+    both = pairs(tiny())
     ours, peer = medians_s(
         5,
         lambda: sum(cpu_s(lambda graph=graph: npu.run(graph, chip=CHIP)) for graph, _ in both),  # type: ignore[misc]
@@ -69,15 +85,22 @@ BENCHMARKS = (
     Benchmark(
         "npu.vela",
         "median error",
-        lambda: Measured(statistics.median(abs(one) for one in differences())),
+        lambda: Measured(statistics.median(abs(one) for one in differences(tiny()))),
         "how operations fill the array; what of them overlaps",
         Target("value", 0.15, at_most=True),
     ),
     Benchmark(
         "npu.vela_worst",
         "largest error",
-        lambda: Measured(max(abs(one) for one in differences())),
+        lambda: Measured(max(abs(one) for one in differences(tiny()))),
         "as npu.vela",
+        None,
+    ),
+    Benchmark(
+        "npu.vela_others",
+        "median error",
+        lambda: Measured(statistics.median(abs(one) for one in differences(others()))),
+        "as npu.vela, and how often larger layers read their weights",
         None,
     ),
     Benchmark(

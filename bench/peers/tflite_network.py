@@ -38,7 +38,7 @@ def tflite_of(graph: Graph, *, weights: str, seed: int, softmax: bool = False) -
     """Return `graph` as a TFLite model; with `softmax` behind its output, as the files of MLPerf Tiny have it.
 
     Raises:
-        InputError: the graph holds an operator, an activation or a padding that this writer does not know.
+        InputError: the graph holds an operator or an activation that this writer does not know.
         ImportError: Vela, which brings the schema, is not installed.
     """
     folded = _with_activations_fused(fold(graph))
@@ -79,8 +79,8 @@ def _lite_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (shape[0], *shape[2:], shape[1]) if len(shape) == 4 else shape
 
 
-def padding_of(window: Window, size: tuple[int, ...], op: Operator) -> int:
-    """SAME or VALID, whichever pads as `window` does on a map of `size`."""
+def padding_of(window: Window, size: tuple[int, ...]) -> int | None:
+    """SAME or VALID, whichever pads as `window` does on a map of `size`; None if neither does."""
     if window.pads == (0, 0, 0, 0):
         return VALID
     reach = [(kernel - 1) * dilation + 1 for kernel, dilation in zip(window.kernel, window.dilation, strict=True)]
@@ -88,9 +88,8 @@ def padding_of(window: Window, size: tuple[int, ...], op: Operator) -> int:
         max((-(-size[axis] // window.stride[axis]) - 1) * window.stride[axis] + reach[axis] - size[axis], 0)
         for axis in (0, 1)
     ]
-    if window.pads != (total[0] // 2, total[1] // 2, total[0] - total[0] // 2, total[1] - total[1] // 2):
-        raise InputError(f"padding {window.pads} is neither SAME nor VALID", where=op.name)
-    return SAME
+    same = (total[0] // 2, total[1] // 2, total[0] - total[0] // 2, total[1] - total[1] // 2)
+    return SAME if window.pads == same else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +126,11 @@ class _Network:
                 self._emit("ADD", (data, self.activation(op.inputs[1])), out, "AddOptions", fused)
             case OpKind.GLOBAL_POOL | OpKind.AVG_POOL | OpKind.MAX_POOL:
                 self._pool(op, data, out)
+            case OpKind.CONCAT:
+                maps = tuple(self.activation(name) for name in op.inputs)
+                # Channels, the second dimension of ours, are the last one of TFLite's.
+                axis = len(self.tensors[out].shape) - 1
+                self._emit("CONCATENATION", maps, out, "ConcatenationOptions", ("Axis", axis), fused)
             case OpKind.VIEW:
                 shape = np.array(self.tensors[out].shape, np.int32)
                 wanted = LiteTensor(f"{op.name}/shape", shape.shape, np.ones(1), data=shape, dtype="INT32")
@@ -147,6 +151,7 @@ class _Network:
         if not deep and op.groups != 1:
             raise InputError(f"{op.groups} groups: only depthwise convolutions are known here", where=op.name)
         constants = self._constants(op, (1, *kernel, channels) if deep else (channels, *kernel, depth), channels)
+        data, padding = self._padded(op, window, data)
         code, options = ("DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions") if deep else ("CONV_2D", "Conv2DOptions")
         self._emit(
             code,
@@ -154,7 +159,7 @@ class _Network:
             out,
             options,
             *((("DepthMultiplier", 1),) if deep else ()),
-            ("Padding", padding_of(window, self.graph.tensors[op.inputs[0]].shape[2:], op)),
+            ("Padding", padding),
             ("StrideH", window.stride[0]),
             ("StrideW", window.stride[1]),
             ("DilationHFactor", window.dilation[0]),
@@ -165,17 +170,35 @@ class _Network:
     def _pool(self, op: Operator, data: int, out: int) -> None:
         size = self.graph.tensors[op.inputs[0]].shape[2:]
         window = Window((size[0], size[1])) if op.window is None else op.window
+        data, padding = self._padded(op, window, data)
         self._emit(
             "MAX_POOL_2D" if op.kind is OpKind.MAX_POOL else "AVERAGE_POOL_2D",
             (data,),
             out,
             "Pool2DOptions",
-            ("Padding", padding_of(window, size, op)),
+            ("Padding", padding),
             ("StrideH", window.stride[0]),
             ("StrideW", window.stride[1]),
             ("FilterHeight", window.kernel[0]),
             ("FilterWidth", window.kernel[1]),
         )
+
+    def _padded(self, op: Operator, window: Window, data: int) -> tuple[int, int]:
+        """Return what a window slides over and how it pads; an operator in front pads where TFLite knows no other way.
+
+        Zeros around a map; a pool of maxima sees them as it would see nothing, since a ReLU came before.
+        """
+        padding = padding_of(window, self.graph.tensors[op.inputs[0]].shape[2:])
+        if padding is not None:
+            return data, padding
+        top, left, bottom, right = window.pads
+        pads = np.array([(0, 0), (top, bottom), (left, right), (0, 0)], np.int32)
+        before = self.tensors[data]
+        shape = tuple(size + int(pads[axis].sum()) for axis, size in enumerate(before.shape))
+        out = self._declare(LiteTensor(f"{op.name}/padded", shape, before.scale))
+        amounts = LiteTensor(f"{op.name}/pads", pads.shape, np.ones(1), data=pads, dtype="INT32")
+        self._emit("PAD", (data, self._declare(amounts)), out, "PadOptions")
+        return out, VALID
 
     def _constants(self, op: Operator, shape: tuple[int, ...], channels: int) -> tuple[int, int]:
         """Draw weights of `shape` and biases; dense layers share one scale, convolutions have one a channel."""

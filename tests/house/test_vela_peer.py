@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from armillary.errors import InputError
-from armillary.workload import Graph, Operator, OpKind, Window, zoo
+from armillary.workload import Graph, OpKind, Window, zoo
 from armillary.workload.builder import Network
 from bench.peers import vela
 from bench.peers.tflite_network import SAME, VALID, padding_of, tflite_of
@@ -59,17 +59,35 @@ def test_vela_reads_as_many_weights_as_the_network_has(name: str) -> None:
         (Window((3, 3), (2, 2), (0, 0, 1, 1)), (96, 96), SAME),  # the odd pad stands at the end
         (Window((10, 4), (2, 2), (4, 1, 5, 1)), (49, 10), SAME),
         (Window((15, 1)), (15, 1), VALID),
+        (Window((3, 3), (2, 2), (1, 1, 1, 1)), (224, 224), None),  # PyTorch pads both sides
     ],
 )
-def test_paddings_are_told_apart(window: Window, size: tuple[int, int], padding: int) -> None:
-    assert padding_of(window, size, Operator("conv", OpKind.CONV, (), ())) == padding
+def test_paddings_are_told_apart(window: Window, size: tuple[int, int], padding: int | None) -> None:
+    assert padding_of(window, size) == padding
 
 
-def test_a_padding_that_tflite_lacks_is_refused() -> None:
-    """PyTorch pads a strided 3x3 window on both sides, which is neither SAME nor VALID."""
-    window = Window((3, 3), (2, 2), (1, 1, 1, 1))
-    with pytest.raises(InputError, match=r"padding \(1, 1, 1, 1\) is neither SAME nor VALID"):
-        padding_of(window, (224, 224), Operator("conv", OpKind.CONV, (), ()))
+def one_convolution(padding: int | str) -> Graph:
+    network = Network("stem")
+    image = network.input("image", (1, 3, 64, 64))
+    return network.graph(image.conv("stem", 16, 3, stride=2, padding=padding, bias=True))
+
+
+@installed
+def test_a_padding_that_tflite_lacks_costs_no_product() -> None:
+    """PyTorch pads both sides of a strided window; the operator that does it multiplies nothing."""
+    both, same = (
+        vela.estimate(tflite_of(one_convolution(padding), weights="normal", seed=0)) for padding in (1, "same")
+    )
+    assert both.weights == same.weights == 16 * 3 * 9
+    assert both.mac_cycles == pytest.approx(same.mac_cycles, rel=0.3)
+
+
+@installed
+def test_a_network_of_another_family_is_read() -> None:
+    """SqueezeNet: concatenations, pools whose window hangs over the edge."""
+    graph = zoo.build("squeezenet", resolution=64)
+    weights = sum(tensor.elements for tensor in graph.tensors.values() if tensor.constant and len(tensor.shape) == 4)
+    assert vela.estimate(tflite_of(graph, weights="normal", seed=0)).weights == weights
 
 
 @installed
