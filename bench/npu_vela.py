@@ -1,4 +1,4 @@
-"""The networks of MLPerf Tiny, and others, on Ethos-U55-128: Armillary beside Vela.
+"""The networks of MLPerf Tiny, and others, on Ethos-U55: Armillary beside Vela.
 
 In:  the same layers for both: our graph, and an int8 TFLite file that is written from it for Vela.
 Out: the median and the largest |ours / Vela's - 1| of latency, and the CPU time of both tools, warm, all networks.
@@ -11,14 +11,15 @@ import statistics
 from collections.abc import Sequence
 
 from armillary import npu
-from armillary.hardware import Chip, Quantity, load_chip
+from armillary.hardware import Chip, Quantity, chip_names, load_chip
 from armillary.workload import Graph, zoo
 from bench.benchmark import Benchmark, Measured, Skipped, Target
 from bench.measure import cpu_s, medians_s
 from bench.peers import vela
 from bench.peers.tflite_network import tflite_of
 
-CHIP = "ethos-u55-128"
+CHIP = "ethos-u55-128"  # named alike in the catalogue and in Vela
+KIN = ("ethos-u55-32", "ethos-u55-64", "ethos-u55-256")
 TINY = ("mlperf_tiny_kws", "mlperf_tiny_vww", "mlperf_tiny_ic", "mlperf_tiny_ad", "mlperf_tiny_sww")
 # Networks that are no target, larger ones among them: name, width, resolution.
 OTHERS = (
@@ -60,13 +61,21 @@ def storing_as(chip: Chip, estimate: vela.Estimate) -> Chip:
 
 
 def differences(graphs: Sequence[Graph], chip: str = CHIP) -> list[float]:
-    """Return ours / Vela's - 1 of latency, network by network."""
+    """Return ours / Vela's - 1 of latency, network by network; `chip` is an accelerator of Vela, too."""
     device, found = load_chip(chip), []
     for graph, file in pairs(graphs):
-        estimate = vela.estimate(file)
+        estimate = vela.estimate(file, accelerator=chip)
         ours = npu.run(graph, chip=storing_as(device, estimate))
         found.append(ours.latency_s / estimate.latency_s - 1.0)
     return found
+
+
+def of_kin() -> list[float]:
+    """Differences on other sizes of the chip, as far as the catalogue has them."""
+    known = [name for name in KIN if name in chip_names()]
+    if not known:
+        raise Skipped(f"the catalogue has none of {', '.join(KIN)}")
+    return [one for name in known for one in differences(tiny(), name)]
 
 
 def both_s() -> Measured:
@@ -101,6 +110,13 @@ BENCHMARKS = (
         "median error",
         lambda: Measured(statistics.median(abs(one) for one in differences(others()))),
         "as npu.vela, and how often larger layers read their weights",
+        None,
+    ),
+    Benchmark(
+        "npu.vela_kin",
+        "median error",
+        lambda: Measured(statistics.median(abs(one) for one in of_kin())),
+        "as npu.vela",
         None,
     ),
     Benchmark(

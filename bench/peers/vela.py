@@ -22,7 +22,7 @@ class Estimate:
 
     cycles: float
     mac_cycles: float
-    flash_cycles: float
+    weight_memory_cycles: float  # of flash or DRAM, whichever holds the weights
     clock_hz: float
     weights: int  # of the network
     encoded_bytes: int  # weights as stored, compressed
@@ -67,7 +67,7 @@ def estimate(
     return Estimate(
         cycles=float(row["cycles_total"]),
         mac_cycles=float(row["cycles_npu"]),
-        flash_cycles=float(row["cycles_off_chip_flash_access"]),
+        weight_memory_cycles=float(row["cycles_off_chip_flash_access"]) + float(row["cycles_dram_access"]),
         clock_hz=float(row["core_clock"]),
         weights=int(float(row["total_original_weights"])),
         encoded_bytes=int(float(row["total_npu_encoded_weights"])),
