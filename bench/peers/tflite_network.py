@@ -65,6 +65,7 @@ def _with_activations_fused(graph: Graph) -> Graph:
             and before.kind in TAKES_ACTIVATION
             and before.activation is None
             and len(graph.consumers[op.inputs[0]]) == 1
+            and op.inputs[0] not in graph.outputs
         ):
             kept[place[op.inputs[0]]] = replace(before, activation=op.activation, outputs=op.outputs)
             place[op.outputs[0]] = place[op.inputs[0]]
@@ -112,6 +113,8 @@ class _Network:
 
     def append(self, op: Operator) -> None:
         """Append one operator of the graph."""
+        if op.activation not in FUSED:
+            raise InputError(f"no TFLite form of {op.activation} is known here", where=op.name)
         out = self.activation(op.outputs[0])
         data = self.activation(op.inputs[0])
         fused = ("FusedActivationFunction", FUSED[op.activation])
