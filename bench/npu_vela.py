@@ -40,6 +40,18 @@ def others() -> list[Graph]:
     return [zoo.build(name, width=width, resolution=resolution) for name, width, resolution in OTHERS]
 
 
+def known(*chips: str) -> list[str]:
+    """Those of `chips` that the catalogue has.
+
+    Raises:
+        Skipped: it has none.
+    """
+    found = [chip for chip in chips if chip in chip_names()]
+    if not found:
+        raise Skipped(f"the catalogue has no {', '.join(chips)}")
+    return found
+
+
 def pairs(graphs: Sequence[Graph]) -> list[tuple[Graph, bytes]]:
     """The networks as graphs and as files.
 
@@ -62,7 +74,7 @@ def storing_as(chip: Chip, estimate: vela.Estimate) -> Chip:
 
 def differences(graphs: Sequence[Graph], chip: str = CHIP) -> list[float]:
     """Return ours / Vela's - 1 of latency, network by network; `chip` is an accelerator of Vela, too."""
-    device, found = load_chip(chip), []
+    device, found = load_chip(*known(chip)), []
     for graph, file in pairs(graphs):
         estimate = vela.estimate(file, accelerator=chip)
         ours = npu.run(graph, chip=storing_as(device, estimate))
@@ -72,18 +84,15 @@ def differences(graphs: Sequence[Graph], chip: str = CHIP) -> list[float]:
 
 def of_kin() -> list[float]:
     """Differences on other sizes of the chip, as far as the catalogue has them."""
-    known = [name for name in KIN if name in chip_names()]
-    if not known:
-        raise Skipped(f"the catalogue has none of {', '.join(KIN)}")
-    return [one for name in known for one in differences(tiny(), name)]
+    return [one for chip in known(*KIN) for one in differences(tiny(), chip)]
 
 
 def both_s() -> Measured:
     """CPU seconds of all networks, ours and Vela's, both in this process and warm."""
-    both = pairs(tiny())
+    both, device = pairs(tiny()), load_chip(*known(CHIP))
     ours, peer = medians_s(
         5,
-        lambda: sum(cpu_s(lambda graph=graph: npu.run(graph, chip=CHIP)) for graph, _ in both),  # type: ignore[misc]
+        lambda: sum(cpu_s(lambda graph=graph: npu.run(graph, chip=device)) for graph, _ in both),  # type: ignore[misc]
         lambda: sum(cpu_s(lambda file=file: vela.estimate(file)) for _, file in both),  # type: ignore[misc]
     )
     return Measured(ours, peer)
