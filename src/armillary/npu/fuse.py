@@ -29,6 +29,7 @@ class Layer:
     weights: tuple[str, ...]
     outputs: tuple[str, ...]
     fused: tuple[str, ...] = ()  # names of the operators that ride on it
+    source_bytes: tuple[int, ...] = ()  # that it reads of each source, where it reads some rows only; else ()
 
     @property
     def name(self) -> str:
