@@ -17,7 +17,7 @@ from armillary.hardware import Chip
 from armillary.npu.cache import Caching
 from armillary.npu.geometry import Geometry, IntArray
 from armillary.npu.place import Engine, Placement
-from armillary.npu.reside import Residency, layer_room
+from armillary.npu.reside import Residency, layer_room, neighbourhood, row_room
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,9 @@ def keep(
     if not len(striped):
         return Keeping(found, until, held)
     on_chip = np.array([placement.engine != Engine.HOST for placement in placements], np.bool_)
-    left = int(chip.scratchpad.size.value) - caching.bytes - residency.live_bytes - layer_room(shapes, on_chip, chip)
+    # Weights that are loaded once come with all input channels, so their tiles may need more room than the smallest.
+    room = np.maximum(layer_room(shapes, on_chip, chip), neighbourhood(np.where(on_chip, row_room(shapes), 0)))
+    left = int(chip.scratchpad.size.value) - caching.bytes - residency.live_bytes - room
     linger = 0 if chip.vector.shares_array else 1
     for index in striped.tolist():
         weights = int(shapes.weight_bytes[index])

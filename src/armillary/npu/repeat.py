@@ -65,6 +65,8 @@ def occupied_bytes(plan: Plan) -> IntArray:
     for moved, until in ((tiles.weight_bytes, plan.keeping.until), (tiles.input_bytes, None)):
         at = np.flatnonzero(moved)
         hold(moved[at], at - 1, last_use(at, plan, until))
+    sums = np.flatnonzero(tiles.sum_bytes)
+    hold(tiles.sum_bytes[sums], sums, sums + tiles.sum_tiles[sums] - 1)
     stored = np.flatnonzero(tiles.output_bytes)
     hold(tiles.output_bytes[stored], stored, stored + 1)
     at = np.flatnonzero(residency.resident)

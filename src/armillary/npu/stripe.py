@@ -307,6 +307,7 @@ def _compute_s(whole: _Whole, index: int, rows: IntArray) -> FloatArray:
         rows * shapes.positions[index],
         rows,
         np.full(len(rows), shapes.outputs[index]),
+        np.full(len(rows), shapes.depth[index]),
         plan.placements[index],
         plan.chip,
     )
