@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from armillary import hardware, npu
+from armillary.engine.simulate import simulate
+from armillary.errors import InfeasibleError
+from armillary.hardware import Chip
+from armillary.hardware.quantity import Quantity
+from armillary.npu import NpuResult, Plan, compile_network, emit
+from armillary.npu.chains import inside, links, trace
+from armillary.npu.fuse import Layer, fuse
+from armillary.npu.queues import DRAM, SCRATCHPAD
+from armillary.npu.repeat import repeat
+from armillary.npu.rows import input_ranges, reach, stripe_window
+from armillary.timeline import Timeline
+from armillary.workload import Graph, Operator, OpKind, Tensor, Window, load_model, with_dtype
+from armillary.workload.builder import Network
+from tests.npu.networks import chips, generic, graphs
+
+CORAL = "coral-edge-tpu-usb"
+KIB = 1024
+
+
+def sized(name: str, kib: int) -> Chip:
+    """The catalogue's chip `name` with another scratchpad."""
+    chip = hardware.load_chip(name)
+    pad = chip.scratchpad.model_copy(update={"size": Quantity(float(kib * KIB))})
+    return chip.model_copy(update={"scratchpad": pad})
+
+
+def int8(graph: Graph) -> Graph:
+    return with_dtype(graph, "int8")
+
+
+def windowed(kind: OpKind, window: Window, rows: int) -> tuple[Layer, Graph]:
+    """A layer with `window` over `rows` rows, and its graph."""
+    if kind is OpKind.CONV_TRANSPOSE:
+        out = (rows - 1) * window.stride[0] + reach(window) - window.pads[0] - window.pads[2]
+    else:
+        out = (rows + window.pads[0] + window.pads[2] - reach(window)) // window.stride[0] + 1
+    tensors = {
+        "x": Tensor("x", (1, 4, rows, 5), "int8"),
+        "w": Tensor("w", (4, 4, window.kernel[0], 1), "int8", constant=True),
+        "y": Tensor("y", (1, 4, out, 5), "int8"),
+    }
+    op = Operator("layer", kind, ("x",) if kind is OpKind.MAX_POOL else ("x", "w"), ("y",), window)
+    graph = Graph("one", tensors, (op,), ("x",), ("y",))
+    return Layer(op, ("x",), ("x",), op.inputs[1:], ("y",)), graph
+
+
+def rows_read(kind: OpKind, window: Window, rows: int, low: int, high: int) -> set[int]:
+    """Input rows that output rows [low, high) read, tap by tap."""
+    pad, stride = window.pads[0], window.stride[0]
+    taps = [tap * window.dilation[0] for tap in range(window.kernel[0])]
+    if kind is OpKind.CONV_TRANSPOSE:
+        return {row for row in range(rows) for tap in taps if low <= row * stride - pad + tap < high}
+    return {row * stride - pad + tap for row in range(low, high) for tap in taps} & set(range(rows))
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> Window:
+    kernel, dilation = draw(st.integers(1, 5)), draw(st.integers(1, 3))
+    most = (kernel - 1) * dilation
+    pads = draw(st.integers(0, most)), draw(st.integers(0, most))
+    return Window((kernel, 1), (draw(st.integers(1, 3)), 1), (pads[0], 0, pads[1], 0), (dilation, 1))
+
+
+@settings(max_examples=200, deadline=None)
+@given(windows(), st.sampled_from([OpKind.CONV, OpKind.MAX_POOL, OpKind.CONV_TRANSPOSE]), st.data())
+def test_a_stripe_reads_from_the_first_to_the_last_row_that_its_window_touches(
+    window: Window, kind: OpKind, data: st.DataObject
+) -> None:
+    """Against an oracle that goes through every output row and every tap: exact where the window has no gaps."""
+    rows = data.draw(st.integers(reach(window) + 1, 24))
+    layer, graph = windowed(kind, window, rows)
+    height = graph.tensors["y"].shape[2]
+    low = data.draw(st.integers(0, height - 1))
+    high = data.draw(st.integers(low + 1, height))
+    start, end = (int(each[0]) for each in input_ranges(layer, graph, np.array([low]), np.array([high])))
+    read = rows_read(kind, window, rows, low, high)
+    if read:
+        # Between the taps of a dilated window lie rows that it covers and does not read.
+        between = (window.dilation[0] - 1) * (1 if kind is not OpKind.CONV_TRANSPOSE else window.kernel[0])
+        assert min(read) - between <= start <= min(read)
+        assert max(read) + 1 <= end <= max(read) + 1 + between
+    assert 0 <= start < end <= rows
+    cut = stripe_window(layer, graph, (low, high), (start, end))
+    assert cut is not None
+    pads = cut.pads[0] + cut.pads[2]
+    if read and kind is not OpKind.CONV_TRANSPOSE:
+        assert (end - start + pads - reach(window)) // window.stride[0] + 1 == high - low
+    # Whole, it is the layer as it was, but for pads and rows that no tap falls on.
+    assert replace(cut, pads=window.pads) == window
+
+
+@settings(max_examples=60, deadline=None)
+@given(graphs(), st.integers(2, 6))
+def test_stripes_cover_every_row_and_hand_on_what_the_next_layer_needs(graph: Graph, stripes: int) -> None:
+    """Of any layers that can be cut: outputs once, all rows of the rest at least once, every row read was written."""
+    linked = links(fuse(int8(graph), generic()))
+    count = len(linked.network.layers)
+    for first in range(count - 1):
+        last = first
+        while last < count and linked.reads[last] is not None and linked.height(last) >= stripes:
+            last += 1
+        if last - first < 2:
+            continue
+        traced = trace(linked, first, last - 1, (stripes,))
+        if traced is None:
+            continue
+        for index in range(first, last):
+            low, high = traced.out[index - first]
+            assert low[0] == 0
+            assert high[-1] == linked.height(index)
+            assert np.all(low < high) or traced.torn.any()
+            apart = low[1:] - high[:-1]
+            assert np.all(apart <= 0)  # no row between two stripes is left out
+            if not inside(linked, linked.output(index), first, last - 1):
+                assert np.all(apart == 0)
+            for read, (row_from, row_to) in zip(linked.reads[index] or (), traced.data[index - first], strict=True):
+                for leaf in read.leaves:
+                    writer = linked.writer.get(leaf, -1)
+                    if writer >= first:
+                        written_from, written_to = traced.out[writer - first]
+                        torn = traced.torn
+                        assert np.all((written_from <= row_from) | torn)
+                        assert np.all(row_to <= written_to)
+
+
+@settings(max_examples=40, deadline=None)
+@given(graphs(), chips())
+def test_stripes_conserve_products_read_what_was_written_and_fit(graph: Graph, chip: Chip) -> None:
+    """MACs less those of halos = MACs of the network; readers come after writers; the pool holds all leases at once."""
+    graph = int8(graph)
+    try:
+        plan = compile_network(graph, chip)
+    except InfeasibleError:
+        return
+    check(plan, graph)
+
+
+def check(plan: Plan, graph: Graph) -> Timeline:
+    """Play `plan` and check what holds of every striped plan."""
+    assert plan.macs == graph.macs
+    assert plan.halo_macs >= 0
+    on_chip = plan.first_tile >= 0
+    assert plan.tiles.macs.sum() == plan.shapes.macs[on_chip].sum()
+    tensors = plan.network.graph.tensors
+    written = set(plan.network.inputs)
+    for layer in plan.network.layers:
+        assert set(layer.sources) <= written
+        for name, size in zip(layer.sources, layer.source_bytes, strict=bool(layer.source_bytes)):
+            assert 0 < size <= tensors[name].bytes
+        if layer.source_bytes and not any(tensors[name].shape[2] == 1 for name in layer.reads):
+            assert sum(layer.source_bytes) == sum(tensors[name].bytes for name in layer.reads)
+        assert not set(layer.outputs) & written
+        written |= set(layer.outputs)
+    assert set(plan.network.outputs) <= written
+    timeline = Timeline.from_trace(simulate(emit(plan).tasks))
+    assert plan.caching.bytes + timeline.in_use(SCRATCHPAD).peak <= int(plan.chip.scratchpad.size.value)
+    return timeline
+
+
+# Measured when written (latency, DRAM bytes, change): docs/models/npu.md has the table.
+CASES = [
+    ("mobilenet_v2", 448, "generic-array-16x16", 512),
+    ("deeplab_v3_mobilenet_v2", None, "generic-array-16x16", 1024),
+    ("resnet50", 512, "intel-npu-2.7", 3872),
+    ("vgg16", None, "intel-npu-2.7", 1936),
+    ("unet", None, "intel-npu-2.7", 1936),
+]
+
+
+@pytest.fixture(scope="module")
+def pairs() -> dict[str, tuple[NpuResult, NpuResult]]:
+    """Every case with all layers whole, and as it is compiled."""
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for model, resolution, name, kib in CASES:
+            graph, chip = load_model(model, dtype="int8", resolution=resolution), sized(name, kib)
+            striped = npu.run(graph, chip=chip)
+            patch.setattr("armillary.npu.compile.stripe", lambda plan: ())
+            found[model] = npu.run(graph, chip=chip), striped
+            patch.undo()
+    return found
+
+
+@pytest.mark.parametrize("model", [case[0] for case in CASES])
+def test_stripes_move_fewer_bytes_in_less_time(model: str, pairs: dict[str, tuple[NpuResult, NpuResult]]) -> None:
+    whole, striped = pairs[model]
+    assert striped.dram_bytes < 0.97 * whole.dram_bytes
+    assert striped.latency_s < 0.99 * whole.latency_s
+    assert striped.energy_j < whole.energy_j
+    assert striped.macs == whole.macs
+
+
+@pytest.mark.parametrize("model", [case[0] for case in CASES])
+def test_the_stripes_of_a_layer_are_one_row_of_the_report(
+    model: str, pairs: dict[str, tuple[NpuResult, NpuResult]]
+) -> None:
+    """Same names, products, engines and tensors as whole layers; bytes and times of all rows are those of the run."""
+    whole, striped = pairs[model]
+    for row, before in zip(striped.layers, whole.layers, strict=True):
+        same = ("name", "op", "engine", "macs", "tensor_bytes", "fused")
+        assert [getattr(row, name) for name in same] == [getattr(before, name) for name in same]
+        assert 0 <= row.start_s < row.end_s <= striped.latency_s
+    assert sum(row.bytes for row in striped.layers) == striped.dram_bytes
+    assert sum(row.macs for row in striped.layers) == striped.macs
+
+
+@pytest.mark.parametrize("model", ["mobilenet_v2", "resnet50", "vgg16"])
+def test_networks_whose_activations_stay_are_not_looked_at(model: str) -> None:
+    plan = compile_network(load_model(model), hardware.load_chip(CORAL))
+    assert plan.striping.chains == ()
+    assert plan.striping.network is plan.striping.whole
+
+
+def tall(*, kernel: int = 3, channels: int = 16, rows: int = 128, depth: int = 2) -> Network:
+    net = Network("tall")
+    x = net.input("image", (1, channels, rows, 64))
+    for number in range(depth):
+        x = x.conv_bn(f"conv{number}", channels, kernel)
+    net.last = x  # type: ignore[attr-defined]
+    return net
+
+
+def shown(graph: Graph, chip: Chip) -> list[tuple[object, ...]]:
+    return [tuple(row) for row in npu.passes(graph, "stripe", chip=chip).rows]
