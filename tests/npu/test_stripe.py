@@ -15,8 +15,7 @@ from armillary.hardware.quantity import Quantity
 from armillary.npu import NpuResult, Plan, compile_network, emit
 from armillary.npu.chains import inside, links, trace
 from armillary.npu.fuse import Layer, fuse
-from armillary.npu.queues import DRAM, SCRATCHPAD
-from armillary.npu.repeat import repeat
+from armillary.npu.queues import SCRATCHPAD
 from armillary.npu.rows import input_ranges, reach, stripe_window
 from armillary.timeline import Timeline
 from armillary.workload import Graph, Operator, OpKind, Tensor, Window, load_model, with_dtype
@@ -118,19 +117,22 @@ def test_stripes_cover_every_row_and_hand_on_what_the_next_layer_needs(graph: Gr
             low, high = traced.out[index - first]
             assert low[0] == 0
             assert high[-1] == linked.height(index)
-            assert np.all(low < high) or traced.torn.any()
-            apart = low[1:] - high[:-1]
-            assert np.all(apart <= 0)  # no row between two stripes is left out
-            if not inside(linked, linked.output(index), first, last - 1):
-                assert np.all(apart == 0)
+            assert np.all(low < high)
+            assert np.all(low[1:] <= high[:-1])  # no row between two stripes is left out
+            stored = traced.stored[index - first]
+            if stored is None:
+                assert inside(linked, linked.output(index), first, last - 1)
+            else:
+                assert np.array_equal(stored[0], [0, *stored[1][:-1]])
+                assert stored[1][-1] == linked.height(index)
+                assert np.all((low <= stored[0]) & (stored[1] <= high))
             for read, (row_from, row_to) in zip(linked.reads[index] or (), traced.data[index - first], strict=True):
                 for leaf in read.leaves:
                     writer = linked.writer.get(leaf, -1)
                     if writer >= first:
                         written_from, written_to = traced.out[writer - first]
-                        torn = traced.torn
-                        assert np.all((written_from <= row_from) | torn)
-                        assert np.all(row_to <= written_to)
+                        assert np.all((written_from <= row_from) & (row_to <= written_to))
+                        assert traced.until[writer - first] >= index
 
 
 @settings(max_examples=40, deadline=None)

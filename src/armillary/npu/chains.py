@@ -2,8 +2,8 @@
 
 In:  a `Network`, and what each of its layers reads (`rows`).
 Out: `Chain`, the verdict on layers that follow each other, and `trace`, the rows of every stripe.
-A chain is a run of layers in program order. What they write and only they read stays inside it; what others read too
-is written piece by piece, each row once.
+A chain is a run of layers in program order. What they write and only they read stays inside it. What others read is
+stored piece by piece, each row once; if the chain reads it too, it finds its rows, halo included, in the scratchpad.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from armillary.npu.fuse import Network
 from armillary.npu.rows import Ranges, Read, input_ranges, reads_by_rows
@@ -63,8 +62,9 @@ class Trace:
     """
 
     out: tuple[Ranges, ...]  # of each layer of the chain: rows of its output
+    stored: tuple[Ranges | None, ...]  # of each layer: those of these rows that are stored for others; None: no others
+    until: tuple[int, ...]  # of each layer: the last layer of the chain that reads its output, -1: none
     data: tuple[tuple[Ranges, ...], ...]  # of each layer and each of its reads: rows of the input
-    torn: npt.NDArray[np.bool_]  # rows of a tensor that others read too would be written twice
 
 
 def links(network: Network) -> Links:
@@ -85,28 +85,28 @@ def inside(linked: Links, name: str, first: int, last: int) -> bool:
 def trace(linked: Links, first: int, last: int, counts: tuple[int, ...]) -> Trace | None:
     """Return the rows of all stripes of layers `first` to `last` for each of `counts`; None if one is read whole.
 
-    Backwards from the last layer: a stripe writes its share of the rows that others read, and of the rest what the
-    stripes of its readers need, and the rows that none needs.
+    Backwards from the last layer: a stripe of what only others read is its share of the rows; of the rest it is what
+    the same stripe of its readers needs, and the rows up to the next one that none needs. Of these, the rows that no
+    stripe before made are stored, where others read them too.
     """
     number = np.concatenate([np.arange(count) for count in counts])
     count_of = np.repeat(counts, counts)
     begins, ends = number == 0, number == count_of - 1
-    torn = np.zeros(len(number), np.bool_)
     needs: dict[int, Ranges] = {}
+    until: dict[int, int] = {}
     out: list[Ranges] = []
+    stored: list[Ranges | None] = []
     data: list[tuple[Ranges, ...]] = []
     for index in range(last, first - 1, -1):
         layer, height, need = linked.network.layers[index], linked.height(index), needs.get(index)
         if need is None:
             low, high = number * height // count_of, (number + 1) * height // count_of
-        elif inside(linked, layer.outputs[0], first, last):
+        else:
             low = np.where(begins, 0, need[0])
             high = np.where(ends, height, np.maximum(need[1], np.roll(low, -1)))
-        else:
-            high = np.where(ends, height, need[1])
-            low = np.where(begins, 0, np.roll(high, 1))
-            torn |= (need[0] < low) | (high <= low)
         out.append((low, high))
+        others = not inside(linked, layer.outputs[0], first, last)
+        stored.append((np.where(begins, 0, np.roll(high, 1)), high) if others else None)
         read_ranges: list[Ranges] = []
         for read in linked.reads[index] or ():
             rows = linked.network.graph.tensors[read.name].shape[2]
@@ -121,9 +121,15 @@ def trace(linked: Links, first: int, last: int, counts: tuple[int, ...]) -> Trac
                     continue
                 if read.whole:
                     return None
+                until.setdefault(writer, index)
                 known = needs.get(writer)
                 needs[writer] = (
                     needed if known is None else (np.minimum(known[0], needed[0]), np.maximum(known[1], needed[1]))
                 )
         data.append(tuple(read_ranges))
-    return Trace(tuple(reversed(out)), tuple(reversed(data)), torn)
+    return Trace(
+        tuple(reversed(out)),
+        tuple(reversed(stored)),
+        tuple(until.get(index, -1) for index in range(first, last + 1)),
+        tuple(reversed(data)),
+    )

@@ -2,7 +2,8 @@
 
 In:  a `Layer` of a graph; ranges of rows [low, high) of its output, as arrays.
 Out: ranges of rows of each tensor it reads (from the first to the last row under its window; one row more on either
-side for a resize), or the word that the layer cannot be cut by rows. A row is a line of a feature map (1, channels, height, width).
+side for a resize), or the word that the layer cannot be cut by rows. A row is a line of a feature map (1, channels,
+height, width).
 """
 
 from __future__ import annotations

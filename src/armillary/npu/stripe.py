@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from armillary.npu.chains import Chain, Links, Trace, inside, links, trace
 from armillary.npu.geometry import FloatArray, IntArray
@@ -28,6 +29,7 @@ from armillary.workload import OpKind
 MAX_HALO = 0.20  # share of the work of a chain that may be done twice: spec npu, section 5
 MAX_LAYERS = 16  # of one chain
 WORTHWHILE = 0.01  # share of the price of a chain that must be saved
+_LOADED = 3 / 8  # of the room for tiles, that one tile may load: `tile_budgets`
 _COUNTS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)  # stripes that are tried
 
 
@@ -197,17 +199,15 @@ def _price(whole: _Whole, first: int, last: int) -> _Priced:
     fits_halo = halo < MAX_HALO
     if not fits_halo.any():
         return _Priced(refused=f"two stripes repeat {halo[0]:.0%} of the work", final=True)
-    torn = np.logical_or.reduceat(traced.torn, begins)
     left = _left(whole, first, last, traced, begins)
     fits = fits_halo & (left >= 0)
     if not fits.any():
         most = int(left[fits_halo].max())
         return _Priced(refused=f"the smallest stripes lack {-most} bytes of scratchpad", final=True)
-    if not (fits & ~torn).any():
-        return _Priced(refused="rows that others read too would be written twice")
     kept = np.stack([_kept(whole.stream[first : last + 1], room) for room in left.tolist()], axis=1)
-    price_s, moved = _steps(whole, first, traced, counts, kept, begins)
-    price_s = np.where(fits & ~torn & (moved < whole.moved[first : last + 1].sum()), price_s, np.inf)
+    free = left - whole.stream[first : last + 1] @ kept + int(whole.room[first : last + 1].max())
+    price_s, moved = _steps(whole, first, traced, counts, kept, np.maximum(free, 1.0), begins)
+    price_s = np.where(fits & (moved < whole.moved[first : last + 1].sum()), price_s, np.inf)
     best = int(price_s.argmin())
     if np.isinf(price_s[best]):
         return _Priced(refused="weights streamed once a stripe outweigh the saved bytes")
@@ -246,13 +246,13 @@ def _left(whole: _Whole, first: int, last: int, traced: Trace, begins: IntArray)
     beside = residency.resident & ~own & (residency.first <= last) & (residency.last + linger >= first)
     # Place p of the round of layers holds the stripes of tensors that live there, the one before included.
     covers, sizes = [], []
-    for at, (low, high) in enumerate(traced.out):
-        name = whole.linked.output(first + at)
-        if not inside(whole.linked, name, first, last):
+    for at, ((low, high), until) in enumerate(zip(traced.out, traced.until, strict=True)):
+        if until < 0:
             continue
-        lives = np.arange(at, whole.linked.last_reader[name] - first + 1 + linger)
+        lives = np.arange(at, until - first + 1 + linger)
         covers.append(np.bincount(lives % count, minlength=count))
-        sizes.append(np.maximum.reduceat(high - low, begins) * row_bytes(tensors[name]))
+        row = row_bytes(tensors[whole.linked.output(first + at)])
+        sizes.append(np.maximum.reduceat(high - low, begins) * row)
     held = (np.stack(covers, axis=1) @ np.stack(sizes)).max(axis=0) if covers else np.zeros(len(begins))
     room = int(whole.room[first : last + 1].max())
     size = int(plan.chip.scratchpad.size.value)
@@ -269,15 +269,32 @@ def _kept(stream: IntArray, room: int) -> FloatArray:
 
 
 def _steps(
-    whole: _Whole, first: int, traced: Trace, counts: tuple[int, ...], kept: FloatArray, begins: IntArray
+    whole: _Whole,
+    first: int,
+    traced: Trace,
+    counts: tuple[int, ...],
+    kept: FloatArray,
+    free: FloatArray,
+    begins: IntArray,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the price in seconds and the bytes moved for each count of stripes, shape (counts,)."""
+    """Return the price in seconds and the bytes moved for each count of stripes, shape (counts,).
+
+    Args:
+        whole: the plan with whole layers.
+        first: first layer of the chain.
+        traced: rows of all stripes.
+        counts: counts of stripes.
+        kept: 1 where weights stay from stripe to stripe, shape (layers, counts).
+        free: bytes of scratchpad that are left for tiles, shape (counts,).
+        begins: where the stripes of each count begin, shape (counts,).
+    """
     plan, tensors = whole.plan, whole.plan.network.graph.tensors
     layers, stripes = len(traced.out), len(traced.out[0][0])
     compute, load, loads, store = (np.zeros((stripes, layers)) for _ in range(4))
     starts = np.isin(np.arange(stripes), begins)
     weights_stay = np.repeat(kept, counts, axis=1) > 0
-    for at, ((low, high), worked) in enumerate(zip(traced.out, _worked(whole, first, traced), strict=True)):
+    share = np.repeat(free, counts) * _LOADED / 2
+    for at, (stored, worked) in enumerate(zip(traced.stored, _worked(whole, first, traced), strict=True)):
         index = first + at
         compute[:, at] = _compute_s(whole, index, worked[1] - worked[0])
         inputs = np.zeros(stripes)
@@ -286,16 +303,29 @@ def _steps(
                 if whole.linked.writer.get(leaf, -1) < first and not plan.residency.stays(leaf):
                     inputs += (row_to - row_from) * row_bytes(tensors[leaf])
         streamed = np.where(starts | ~weights_stay[at], float(whole.stream[index]), 0.0)
-        load[:, at] = inputs + streamed
+        again = 0.0 if plan.shapes.by_channel[index] else _again(inputs, streamed, weights_stay[at], share)
+        load[:, at] = inputs + streamed + again
         loads[:, at] = (inputs > 0) * 1.0 + (streamed > 0)
         name = whole.linked.output(index)
-        if not inside(whole.linked, name, first, first + layers - 1) and not plan.residency.stays(name):
-            store[:, at] = (high - low) * row_bytes(tensors[name])
+        if stored is not None and not plan.residency.stays(name):
+            store[:, at] = (stored[1] - stored[0]) * row_bytes(tensors[name])
     moved = np.add.reduceat((load + store).sum(axis=1), begins)
     # Between two counts nothing moves: the first loads are hidden behind the layer before, as those of whole layers.
     load[begins, 0] = loads[begins, 0] = 0.0
     steps = step_s(compute.ravel(), loads.ravel(), load.ravel(), store.ravel(), plan.chip)
     return np.add.reduceat(steps, begins * layers), moved
+
+
+def _again(inputs: FloatArray, weights: FloatArray, once: npt.NDArray[np.bool_], share: FloatArray) -> FloatArray:
+    """Return the bytes loaded again by stripes of which inputs and weights do not fit at once, shape (stripes,).
+
+    Either the inputs come again for every `share` of the weights, or the weights, unless they come `once`, for every
+    `share` of the inputs.
+    """
+    inputs_again = inputs * (np.ceil(weights / share) - 1)
+    weights_again = np.where(once, np.inf, weights * (np.ceil(inputs / share) - 1))
+    fits = (inputs + weights <= 2 * share) | (inputs == 0) | (weights == 0)
+    return np.where(fits, 0.0, np.minimum(inputs_again, weights_again))
 
 
 def _compute_s(whole: _Whole, index: int, rows: IntArray) -> FloatArray:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from armillary.npu.chains import Chain, Links, inside, links, trace
+from armillary.npu.chains import Chain, Links, links, trace
 from armillary.npu.fuse import Layer, Network
 from armillary.npu.geometry import IntArray
 from armillary.npu.reside import Residency
-from armillary.npu.rows import stripe_window
+from armillary.npu.rows import Ranges, stripe_window
 from armillary.workload import Graph, Tensor
 
 
@@ -43,6 +43,7 @@ class _Piece:
     name: str
     low: int
     high: int
+    number: int = -1  # of the stripe that writes it
 
 
 def unstriped(network: Network) -> Striping:
@@ -73,42 +74,31 @@ def cut_rows(network: Network, chains: tuple[Chain, ...], residency: Residency) 
             layers += [layer for layer, _ in stripes]
             origin += [whole for _, whole in stripes]
             index = chain.last + 1
-    outputs = _named(network.outputs, pieces)
     graph = Graph(network.graph.name, tensors, network.graph.operators, network.graph.inputs, network.graph.outputs)
-    cut = Network(graph, tuple(layers), network.inputs, outputs)
-    handed_on = {
-        name
-        for chain in begins.values()
-        for name in map(linked.output, range(chain.first, chain.last + 1))
-        if inside(linked, name, chain.first, chain.last)
-    }
-    left = tuple(name for name in residency.names if not residency.stays(name) and name not in handed_on)
+    cut = Network(graph, tuple(layers), network.inputs, _named(network.outputs, pieces))
+    left = tuple(name for name in residency.names if not residency.stays(name))
     return Striping(network, cut, np.array(origin, np.int64), frozenset(_named(left, pieces)), chains)
 
 
 def _stripes(
     linked: Links, chain: Chain, tensors: dict[str, Tensor], pieces: dict[str, list[_Piece]]
 ) -> list[tuple[Layer, int]]:
-    """Return all stripes of `chain` with the whole layer of each; adds their tensors and pieces."""
+    """Return all stripes of `chain` with the whole layer of each; adds their tensors, and the `pieces` for others."""
     traced = trace(linked, chain.first, chain.last, (chain.stripes,))
     assert traced is not None  # a chain that is taken was traced before
     span = range(chain.first, chain.last + 1)
-    for index, (low, high) in zip(span, traced.out, strict=True):
+    made: dict[str, list[_Piece]] = {}
+    for index, ranges, stored, until in zip(span, traced.out, traced.stored, traced.until, strict=True):
         name = linked.output(index)
-        pieces[name] = [
-            _Piece(_tensor(name, f"#{number}", row_from, row_to, tensors), row_from, row_to)
-            for number, (row_from, row_to) in enumerate(zip(low.tolist(), high.tolist(), strict=True))
-        ]
-    return [
-        (
-            _stripe(
-                linked, index, number, [(int(r[0][number]), int(r[1][number])) for r in ranges], tensors, pieces, chain
-            ),
-            index,
-        )
-        for number in range(chain.stripes)
-        for index, ranges in zip(span, traced.data, strict=True)
-    ]
+        made[name] = _cut(name, "#", ranges, tensors)
+        # What the chain reads too is there twice: the stripe that it works on, and the rows that are stored.
+        pieces[name] = [] if stored is None else made[name] if until < 0 else _cut(name, "#stored", stored, tensors)
+    stripes = []
+    for number in range(chain.stripes):
+        for index, ranges_of in zip(span, traced.data, strict=True):
+            data = [(int(low[number]), int(high[number])) for low, high in ranges_of]
+            stripes.append((_stripe(linked, index, number, data, made, tensors, pieces), index))
+    return stripes
 
 
 def _stripe(
@@ -116,41 +106,61 @@ def _stripe(
     index: int,
     number: int,
     data: list[tuple[int, int]],
+    made: dict[str, list[_Piece]],
     tensors: dict[str, Tensor],
     pieces: dict[str, list[_Piece]],
-    chain: Chain,
 ) -> Layer:
-    """Return stripe `number` of layer `index`, which reads rows `data` of its inputs."""
-    layer, graph = linked.network.layers[index], linked.network.graph
-    written = pieces[layer.outputs[0]][number]
+    """Return stripe `number` of layer `index`, which reads rows `data` of its inputs.
+
+    Args:
+        linked: the network with whole layers.
+        index: the whole layer.
+        number: which stripe of it.
+        data: rows [low, high) of each of its reads.
+        made: the stripes of all tensors of the chain.
+        tensors: all tensors by name; views are added.
+        pieces: what lies in memory of tensors that this and other chains wrote.
+    """
+    layer = linked.network.layers[index]
+    written = made[layer.outputs[0]][number]
     sources: dict[str, int] = {}
     views: dict[str, str] = {}
     for read, (low, high) in zip(linked.reads[index] or (), data, strict=True):
         for leaf in read.leaves:
-            of_chain = chain.first <= linked.writer.get(leaf, -1) <= chain.last
-            lie = [pieces[leaf][number]] if of_chain else pieces.get(leaf, [_Piece(leaf, 0, tensors[leaf].shape[2])])
-            for piece in lie:
+            whole = [_Piece(leaf, 0, tensors[leaf].shape[2])]
+            for piece in [made[leaf][number]] if leaf in made else pieces.get(leaf, whole):
                 rows = min(piece.high, high) - max(piece.low, low)
                 if rows > 0:
                     sources[piece.name] = sources.get(piece.name, 0) + _rows_of(tensors[leaf], leaf, rows).bytes
-        own = [p for p in pieces.get(read.name, ()) if (p.low, p.high) == (low, high) and p.name in sources]
-        whole = (low, high) == (0, tensors[read.name].shape[2])
-        views[read.name] = own[0].name if own else read.name if whole else _view(read.name, low, high, tensors)
+        own = made[read.name][number] if read.name in made else _Piece(read.name, 0, tensors[read.name].shape[2])
+        same = (own.low, own.high) == (low, high)
+        views[read.name] = own.name if same else _view(read.name, low, high, tensors)
     op = replace(
         layer.op,
         name=f"{layer.op.name}#{number}",
         inputs=tuple(views.get(name, name) for name in layer.op.inputs),
         outputs=(written.name,),
-        window=stripe_window(layer, graph, (written.low, written.high), data[0]),
+        window=stripe_window(layer, linked.network.graph, (written.low, written.high), data[0]),
     )
+    stored = [each.name for each in pieces[layer.outputs[0]] if each.number == number and each.name != written.name]
     return replace(
         layer,
         op=op,
         reads=tuple(views[name] for name in layer.reads),
         sources=tuple(sources),
         source_bytes=tuple(sources.values()),
-        outputs=(written.name,),
+        outputs=(written.name, *stored),
     )
+
+
+def _cut(name: str, mark: str, ranges: Ranges, tensors: dict[str, Tensor]) -> list[_Piece]:
+    """Return the pieces of tensor `name` in `ranges` that have a row, added to `tensors`."""
+    low, high = ranges[0].tolist(), ranges[1].tolist()
+    return [
+        _Piece(_tensor(name, f"{mark}{number}", row_from, row_to, tensors), row_from, row_to, number)
+        for number, (row_from, row_to) in enumerate(zip(low, high, strict=True))
+        if row_to > row_from
+    ]
 
 
 def _reading_pieces(layer: Layer, pieces: dict[str, list[_Piece]]) -> Layer:
