@@ -103,10 +103,11 @@ def trace(linked: Links, first: int, last: int, counts: tuple[int, ...]) -> Trac
             low, high = number * height // count_of, (number + 1) * height // count_of
         else:
             low = np.where(begins, 0, need[0])
-            high = np.where(ends, height, np.maximum(need[1], np.roll(low, -1)))
+            following = np.append(low[1:], 0)
+            high = np.where(ends, height, np.maximum(need[1], following))
         out.append((low, high))
         others = not inside(linked, layer.outputs[0], first, last)
-        stored.append((np.where(begins, 0, np.roll(high, 1)), high) if others else None)
+        stored.append((np.where(begins, 0, np.append(0, high[:-1])), high) if others else None)
         read_ranges: list[Ranges] = []
         for read in linked.reads[index] or ():
             rows = linked.network.graph.tensors[read.name].shape[2]

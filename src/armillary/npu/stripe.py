@@ -79,29 +79,30 @@ def stripe(plan: Plan) -> tuple[Chain, ...]:
 
 
 def judge(chains: tuple[Chain, ...], whole: Plan, striped: Plan) -> tuple[Chain, ...]:
-    """Return `chains` with those refused whose tiles, now that they are known, do not take less time than before."""
-    before, after = _by_whole_layer(whole), _by_whole_layer(striped)
-    judged = []
+    """Return `chains` with those refused whose tiles, now that they are known, take or move no less than before.
+
+    What the layers right before and after a chain gain or lose counts too: the stripes leave them another room.
+    """
+    before_s, before_bytes, _ = _by_whole_layer(whole)
+    after_s, after_bytes, _ = _by_whole_layer(striped)
+    gain_s, gain_bytes = before_s - after_s, before_bytes - after_bytes
+    in_chain = np.zeros(len(gain_s), np.bool_)
     for chain in chains:
-        if chain.taken:
-            span = slice(chain.first, chain.last + 1)
-            price_s, moved = float(after[0][span].sum()), int(after[1][span].sum())
-            slower = price_s >= chain.before_s * (1 - WORTHWHILE)
-            why = "its tiles take as long as those of whole layers" if slower else ""
-            if moved >= chain.bytes_before:
-                why = "its tiles move as many bytes as those of whole layers"
-            judged.append(
-                replace(
-                    chain,
-                    before_s=float(before[0][span].sum()),
-                    after_s=price_s,
-                    bytes_after=moved,
-                    refused=why,
-                )
-            )
-        else:
-            judged.append(chain)
-    return tuple(judged)
+        in_chain[chain.first : chain.last + 1] |= chain.taken
+    return tuple(_judged(chain, gain_s, gain_bytes, in_chain) if chain.taken else chain for chain in chains)
+
+
+def _judged(chain: Chain, gain_s: FloatArray, gain_bytes: IntArray, in_chain: npt.NDArray[np.bool_]) -> Chain:
+    """Return `chain` with its price as measured on tiles, refused if it gains too little."""
+    beside = [at for at in (chain.first - 1, chain.last + 1) if 0 <= at < len(gain_s) and not in_chain[at]]
+    mine = [*range(chain.first, chain.last + 1), *beside]
+    saved_s, saved = float(gain_s[mine].sum()), int(gain_bytes[mine].sum())
+    why = ""
+    if saved_s <= WORTHWHILE * chain.before_s:
+        why = "its tiles take as long as those of whole layers"
+    elif saved <= 0:
+        why = "its tiles move as many bytes as those of whole layers"
+    return replace(chain, bytes_after=chain.bytes_before - saved, after_s=chain.before_s - saved_s, refused=why)
 
 
 def _may_begin(linked: Links, index: int, plan: Plan, moved: set[str]) -> bool:

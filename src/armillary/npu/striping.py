@@ -193,4 +193,5 @@ def _tensor(name: str, suffix: str, low: int, high: int, tensors: dict[str, Tens
 
 
 def _rows_of(tensor: Tensor, name: str, rows: int) -> Tensor:
-    return replace(tensor, name=name, shape=(*tensor.shape[:2], rows, tensor.shape[3]))
+    batch, channels, _, width = tensor.shape
+    return Tensor(name, (batch, channels, rows, width), tensor.dtype)
