@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from armillary.npu import NpuResult, Plan, compile_network, emit
 from armillary.npu.chains import inside, links, trace
 from armillary.npu.fuse import Layer, fuse
 from armillary.npu.queues import SCRATCHPAD
+from armillary.npu.repeat import repeat
 from armillary.npu.rows import input_ranges, reach, stripe_window
 from armillary.timeline import Timeline
 from armillary.workload import Graph, Operator, OpKind, Tensor, Window, load_model, with_dtype
@@ -169,7 +171,6 @@ def check(plan: Plan, graph: Graph) -> Timeline:
     return timeline
 
 
-# Measured when written (latency, DRAM bytes, change): docs/models/npu.md has the table.
 CASES = [
     ("mobilenet_v2", 448, "generic-array-16x16", 512),
     ("deeplab_v3_mobilenet_v2", None, "generic-array-16x16", 1024),
@@ -223,14 +224,148 @@ def test_networks_whose_activations_stay_are_not_looked_at(model: str) -> None:
     assert plan.striping.network is plan.striping.whole
 
 
-def tall(*, kernel: int = 3, channels: int = 16, rows: int = 128, depth: int = 2) -> Network:
+def tall(*, kernel: int = 3, rows: int = 128, channels: int = 16, depth: int = 2) -> Graph:
+    """Convolutions over a map of `rows` x 64, one after the other."""
     net = Network("tall")
     x = net.input("image", (1, channels, rows, 64))
     for number in range(depth):
         x = x.conv_bn(f"conv{number}", channels, kernel)
-    net.last = x  # type: ignore[attr-defined]
-    return net
+    return int8(net.graph(x))
 
 
-def shown(graph: Graph, chip: Chip) -> list[tuple[object, ...]]:
-    return [tuple(row) for row in npu.passes(graph, "stripe", chip=chip).rows]
+def fast_array(kib: int, rate: str = "4 GB/s") -> Chip:
+    """The generic chip with an array that never waits, so that bytes decide."""
+    return generic(
+        ("size: 512 KiB", f"size: {kib} KiB"),
+        ("macs_per_cycle: {int8: 256, fp16: 128}\n  d", "macs_per_cycle: {int8: 4096, fp16: 2048}\n  d"),
+        ("rate: 4 GB/s", f"rate: {rate}"),
+    )
+
+
+def verdicts(graph: Graph, chip: Chip) -> list[str]:
+    table = npu.passes(graph, "stripe", chip=chip)
+    return [str(row[table.columns.index("verdict")]) for row in table.rows]
+
+
+def test_a_pair_of_convolutions_is_cut_and_its_halo_is_exact() -> None:
+    """s stripes of the second layer make the first one do 2 (s - 1) rows twice: one above and one below each cut."""
+    graph, chip = tall(), fast_array(128)
+    plan = compile_network(graph, chip)
+    (chain,) = plan.striping.chains
+    assert chain.taken
+    twice = 2 * (chain.stripes - 1)
+    assert plan.halo_macs == twice * 64 * 16 * 16 * 9
+    assert chain.halo == pytest.approx(twice / (2 * 128))
+    # Input rows are read twice at every cut, two above and two below; nothing between the layers moves.
+    row = 64 * 16
+    assert plan.residency.load_bytes.sum() == (128 + 4 * (chain.stripes - 1)) * row
+    assert plan.residency.store_bytes.sum() == 128 * row
+    check(plan, graph)
+
+
+def test_weights_are_loaded_once_where_they_fit_beside_the_stripes() -> None:
+    plan = compile_network(tall(), fast_array(128))
+    assert plan.keeping.keeps.sum() == 2
+    assert plan.tiles.weight_bytes.sum() == plan.whole.weight_bytes.sum()
+    first, last = plan.striping.whole_place, plan.keeping.until
+    assert all(plan.striping.origin[last[at]] == plan.striping.origin[at] for at in first.tolist())
+    assert plan.keeping.found.sum() == len(plan.network.layers) - 2
+
+
+def test_cached_weights_count_once_for_all_stripes() -> None:
+    """With a parameter cache for exactly the weights of both layers, nothing of them is streamed."""
+    chip = fast_array(136)
+    size = int(compile_network(tall(), chip).whole.weight_bytes.sum())
+    part = hardware.load_chip(CORAL).parameter_cache
+    assert part is not None
+    cached = chip.model_copy(update={"parameter_cache": part.model_copy(update={"size": Quantity(float(size))})})
+    plan = compile_network(tall(), cached)
+    assert any(chain.taken for chain in plan.striping.chains)
+    assert plan.caching.bytes == size
+    assert plan.caching.cached.all()
+    assert plan.tiles.weight_bytes.sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("graph", "chip", "why"),
+    [
+        (tall(), fast_array(128, "400 GB/s"), "computation takes all of its time, there is nothing to save"),
+        (tall(), fast_array(24), r"the smallest stripes lack \d+ bytes of scratchpad"),
+        (tall(kernel=15, rows=24, channels=64), fast_array(160), r"two stripes repeat \d+% of the work"),
+    ],
+)
+def test_a_chain_is_refused_with_the_reason(graph: Graph, chip: Chip, why: str) -> None:
+    found = verdicts(graph, chip)
+    assert found
+    for verdict in found:
+        assert re.fullmatch(why, verdict)
+    assert compile_network(graph, chip).striping.network.layers == compile_network(graph, chip).striping.whole.layers
+
+
+def test_weights_that_every_stripe_streams_outweigh_small_maps() -> None:
+    """The last blocks of ResNet-50: 2 MB of weights over maps of 100 kB."""
+    table = npu.passes("resnet50", "stripe", chip=sized("generic-array-16x16", 512))
+    verdict = table.columns.index("verdict")
+    late = [row[verdict] for row in table.rows if str(row[0]).startswith("stage4")]
+    assert late
+    assert "taken" not in late
+    assert any("outweigh" in str(reason) for reason in late)
+
+
+def test_rows_that_others_read_are_stored_once_beside_the_stripe() -> None:
+    """A map read by the next layer (with halo) and by a later one: stored whole, once; the next layer loads none."""
+    net = Network("skip")
+    x = net.input("image", (1, 16, 128, 64)).conv_bn("first", 16, 3)
+    y = x.conv_bn("second", 16, 3).conv_bn("third", 16, 3)
+    far = y.global_pool("mean").conv("gate", 16, 1, bias=True)
+    graph = int8(net.graph(x.mul("late", far)))
+    plan = compile_network(graph, fast_array(160))
+    (first, *_) = plan.striping.chains
+    assert first.taken
+    assert first.first == 0
+    stripes = [layer for layer, whole in zip(plan.network.layers, plan.striping.origin, strict=True) if whole == 0]
+    tensors = plan.network.graph.tensors
+    stored = [name for layer in stripes for name in layer.outputs if not plan.residency.stays(name)]
+    assert sum(tensors[name].shape[2] for name in stored) == 128
+    assert all(plan.residency.stays(layer.outputs[0]) for layer in stripes)
+    late = next(layer for layer in plan.network.layers if layer.name == "late")
+    assert set(stored) <= set(late.sources)
+    check(plan, graph)
+
+
+@pytest.mark.parametrize("queue_depth", [2, 4])
+def test_striped_inferences_follow_each_other(queue_depth: int) -> None:
+    """Several in flight share the scratchpad, and come at least as fast as one after the other."""
+    graph, chip = load_model("mobilenet_v2", dtype="int8"), sized("generic-array-16x16", 512)
+    plan = compile_network(graph, chip)
+    assert any(chain.taken for chain in plan.striping.chains)
+    many = repeat(plan, 3, queue_depth)
+    timeline = Timeline.from_trace(simulate(emit(many).tasks))
+    assert timeline.in_use(SCRATCHPAD).peak <= int(chip.scratchpad.size.value)
+    alone = npu.run(graph, chip=chip)
+    assert many.tiles.macs.sum() == 3 * plan.tiles.macs.sum()
+    assert timeline.makespan_s <= 3 * alone.latency_s * (1 + 1e-9)
+
+
+def test_the_pass_table_shows_prices_and_verdicts() -> None:
+    table = npu.passes("mobilenet_v2", "stripe", chip=sized("generic-array-16x16", 512))
+    at = {name: index for index, name in enumerate(table.columns)}
+    taken = [row for row in table.rows if row[at["verdict"]] == "taken"]
+    assert taken
+    for row in taken:
+        assert row[at["us in stripes"]] < row[at["us whole"]]
+        assert row[at["bytes in stripes"]] < row[at["bytes whole"]]
+        assert 0 <= row[at["halo %"]] < 20
+    saved = sum(int(row[at["bytes whole"]]) - int(row[at["bytes in stripes"]]) for row in taken)
+    assert f"move {saved} bytes less" in table.title
+
+
+def test_resizes_and_transposed_convolutions_run_in_stripes() -> None:
+    net = Network("decoder")
+    x = net.input("image", (1, 16, 32, 64)).conv_transpose("up", 16, 2, stride=2)
+    x = x.resize("wide", 128, 128).conv_bn("smooth", 16, 3)
+    graph = int8(net.graph(x))
+    plan = compile_network(graph, fast_array(128))
+    (chain, *_) = plan.striping.chains
+    assert (chain.taken, chain.first, chain.last) == (True, 0, 2)
+    check(plan, graph)
