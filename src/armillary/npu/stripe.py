@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from armillary.npu.chains import Chain, Links, Trace, inside, links, trace
+from armillary.npu.chains import Chain, Links, Trace, links, trace
 from armillary.npu.geometry import FloatArray, IntArray
 from armillary.npu.pace import pace, step_s
 from armillary.npu.place import Engine
@@ -243,7 +243,8 @@ def _left(whole: _Whole, first: int, last: int, traced: Trace, begins: IntArray)
     plan, residency, count = whole.plan, whole.plan.residency, last - first + 1
     linger = 0 if plan.chip.vector.shares_array else 1
     tensors = plan.network.graph.tensors
-    own = np.array([inside(whole.linked, name, first, last) for name in residency.names], np.bool_)
+    given = np.arange(len(residency.names)) < len(plan.network.inputs)  # inputs come first among the activations
+    own = ~given & (residency.first >= first) & (residency.last <= last)
     beside = residency.resident & ~own & (residency.first <= last) & (residency.last + linger >= first)
     # Place p of the round of layers holds the stripes of tensors that live there, the one before included.
     covers, sizes = [], []
