@@ -61,7 +61,8 @@ def occupied_bytes(plan: Plan) -> IntArray:
         np.add.at(step, np.maximum(first, 0), size)
         np.add.at(step, np.minimum(last, count - 1) + 1, -size)
 
-    for moved in (tiles.weight_bytes, tiles.input_bytes):
+    own_buffer = plan.chip.weight_buffer_bytes is not None
+    for moved in (tiles.input_bytes,) if own_buffer else (tiles.weight_bytes, tiles.input_bytes):
         at = np.flatnonzero(moved)
         hold(moved[at], at - 1, last_use(at, plan))
     sums = np.flatnonzero(tiles.sum_bytes)

@@ -17,7 +17,7 @@ from armillary.npu import measure
 from armillary.npu.compile import compile_network
 from armillary.npu.emit import emit
 from armillary.npu.plan import Plan
-from armillary.npu.queues import DRAM, HOST_LINK, SCRATCHPAD
+from armillary.npu.queues import HOST_LINK, SCRATCHPAD, WEIGHT_MEMORY
 from armillary.npu.result import NpuResult
 from armillary.npu.stream import stream
 from armillary.npu.tile import transfer_rate
@@ -99,7 +99,8 @@ def run(
         throughput_per_s=items / (latency_s if queue_depth == 1 else stream(plan, queue_depth).period_s),
         macs=int(plan.shapes.macs.sum()),
         parameter_bytes=_parameter_bytes(plan),
-        dram_bytes=measure.bytes_over(timeline, DRAM),
+        dram_bytes=measure.bytes_over(timeline, measure.backing_name(device)),
+        weight_memory_bytes=measure.bytes_over(timeline, WEIGHT_MEMORY),
         host_link_bytes=measure.bytes_over(timeline, HOST_LINK),
         scratchpad_peak_bytes=plan.caching.bytes + timeline.in_use(SCRATCHPAD).peak,
         cached_parameter_bytes=plan.caching.bytes,
@@ -111,7 +112,7 @@ def run(
         peak_macs_per_s=peak,
         memory_bytes_per_s=transfer_rate(device)[0],
         kpis=measure.statistics(timeline),
-        bounds=measure.bounds(plan, timeline),
+        bounds=measure.bounds(plan, program, timeline),
         layers=layers,
         fallbacks=measure.fallbacks(plan, layers),
         queue_depth=queue_depth,
