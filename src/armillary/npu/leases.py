@@ -22,7 +22,11 @@ def hold(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> None:
     """Add the leases of all tiles and activations to `build`."""
     tiles, compute = plan.tiles, tasks.compute.ids
     streamed = np.flatnonzero(tiles.weight_bytes)
-    weights = Block(compute[streamed], streamed, 2.0 * streamed.astype(np.float64)) if plan.chip.streams_weights else tasks.weights
+    weights = (
+        Block(compute[streamed], streamed, 2.0 * streamed.astype(np.float64))
+        if plan.chip.streams_weights
+        else tasks.weights
+    )
     for block, moved, room in (
         (weights, tiles.weight_bytes, queues.weight_room),
         (tasks.inputs, tiles.input_bytes, queues.scratchpad),
