@@ -135,6 +135,8 @@ def test_lower_voltage_saves_the_energy_that_the_law_says() -> None:
     chip = hardware.load_chip("ndp9120")
     fast = npu.run("mlperf_tiny_kws", chip=chip)
     slow = npu.run("mlperf_tiny_kws", chip=chip, voltage=0.9)
+    assert fast.trust.inside
+    assert not slow.trust.inside
     volts = 0.9 / 1.1
     events_j = fast.energy_j - fast.static_power_w * fast.latency_s
     idle_w = chip.energy.idle.value * volts**2 * 30 / 98.7

@@ -142,8 +142,11 @@ def bytes_over(timeline: Timeline, link: str) -> int:
     return int(timeline.bytes[timeline.on(link)].sum())
 
 
-def trust(plan: Plan, dtype: str, batch: int) -> Trust:
-    """Say whether the network lies inside the range on which the chip's parameters were fitted."""
+def trust(plan: Plan, dtype: str, batch: int, *, own_point: bool = True) -> Trust:
+    """Say whether the network lies inside the range on which the chip's parameters were fitted.
+
+    Another clock or voltage than the chip's own (`own_point`) lies outside: no fit has seen two of them.
+    """
     chip, shapes = plan.chip, plan.shapes
     calibration = chip.calibration
     if calibration is None:
@@ -158,6 +161,7 @@ def trust(plan: Plan, dtype: str, batch: int) -> Trust:
     strange = sorted({layer.op.kind for layer in plan.network.layers} - set(calibration.operators))
     inside = (
         not strange
+        and own_point
         and chip.name == calibration.chip
         and dtype in calibration.element_types
         and batch == 1
@@ -170,6 +174,7 @@ def trust(plan: Plan, dtype: str, batch: int) -> Trust:
             f"{', '.join(calibration.element_types)}, {calibration.macs.low / 1e9:.3g} to "
             f"{calibration.macs.high / 1e9:.3g} GMAC, {calibration.parameter_bytes.low / 1e6:.3g} to "
             f"{calibration.parameter_bytes.high / 1e6:.3g} MB of weights, batch 1, on {calibration.chip} alone"
+            + ("" if own_point else ", at its own clock and voltage")
         ),
         inside=inside,
         expected_error=calibration.expected_error.value if inside else None,

@@ -87,7 +87,7 @@ def run(
     items = _items(graph)
     return NpuResult(
         timeline=timeline,
-        trust=measure.trust(plan, dtype, items),
+        trust=measure.trust(plan, dtype, items, own_point=clock_mhz is None and voltage is None),
         seed=seed,
         inputs={
             "model": model_identity(model, graph),
