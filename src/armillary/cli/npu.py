@@ -41,6 +41,8 @@ def run(
     sequence: int | None = None,
     width: float = 1.0,
     queue_depth: int = 1,
+    clock_mhz: float | None = None,
+    voltage: float | None = None,
     show_pass: str | None = None,
     common: Common = Common(),
 ) -> int:
@@ -56,12 +58,20 @@ def run(
         sequence: tokens, steps, or cached tokens of a decode (networks of the catalogue).
         width: channel multiplier (networks of the catalogue).
         queue_depth: inferences in flight for the throughput; latency is always that of one alone.
+        clock_mhz: clock of the chip, within its operating points (default: its own, or the fastest at that voltage).
+        voltage: volts of the chip (default: as few as the clock needs).
         show_pass: compile only, and show what this pass hands on (recognise, fold, lower, fuse, place, geometry,
             reside, cache, tile, cut, emit).
     """
     from armillary import npu
 
     shapes = parse_shapes(shape or []) or None
+    if (clock_mhz is not None or voltage is not None) and (show_pass is not None or Path(model).is_dir()):
+        raise InputError(
+            "an operating point is for the run of one model",
+            where="--clock-mhz, --voltage",
+            hint="leave them out, or put the clock into a chip file",
+        )
     if show_pass is not None:
         if common.out is not None:
             raise InputError(
@@ -105,6 +115,8 @@ def run(
         sequence=sequence,
         width=width,
         queue_depth=queue_depth,
+        clock_mhz=clock_mhz,
+        voltage=voltage,
         seed=common.seed,
     )
     return present(result, common)

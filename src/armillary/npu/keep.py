@@ -54,6 +54,8 @@ def keep(
     """
     count = len(shapes)
     found, until, held = np.zeros(count, np.bool_), np.arange(count), np.zeros(count, np.int64)
+    if chip.streams_weights or chip.weight_buffer_bytes is not None:
+        return Keeping(found, until, held)  # weights of tiles do not lie in the scratchpad
     first, last = first_and_last(origin)
     striped = np.flatnonzero((first == np.arange(count)) & (last > first) & (shapes.weight_bytes > 0) & ~caching.cached)
     if not len(striped):

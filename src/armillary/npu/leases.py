@@ -4,7 +4,7 @@ In:  a `Plan`, its `Tasks`. Out: leases in the `GraphBuilder`.
 A loaded tile is held from its load to the last tile that uses it, partial sums from the first to the last part of their
 input channels, a stored tile from its computation to the end of its store, an activation that stays from its first
 writer to its last reader. Tiling and residency leave room for all of them, so no lease ever has to wait; the pool
-proves it at every simulated time.
+proves it at every simulated time. Weights in a buffer of their own do wait, in program order, until it has room.
 """
 
 from __future__ import annotations
@@ -15,19 +15,30 @@ from armillary.engine import GraphBuilder
 from armillary.npu.geometry import IntArray
 from armillary.npu.plan import Plan
 from armillary.npu.queues import Queues
-from armillary.npu.tasks import Tasks
+from armillary.npu.tasks import Block, Tasks
 
 
 def hold(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> None:
     """Add the leases of all tiles and activations to `build`."""
     tiles, compute = plan.tiles, tasks.compute.ids
-    until = plan.keeping.until
-    for block, moved, held in ((tasks.weights, tiles.weight_bytes, until), (tasks.inputs, tiles.input_bytes, None)):
+    streamed = np.flatnonzero(tiles.weight_bytes)
+    weights = (
+        Block(compute[streamed], streamed, 2.0 * streamed.astype(np.float64))
+        if plan.chip.streams_weights
+        else tasks.weights
+    )
+    for block, moved, held, room in (
+        (weights, tiles.weight_bytes, plan.keeping.until, queues.weight_room),
+        (tasks.inputs, tiles.input_bytes, None, queues.scratchpad),
+    ):
         users = compute[last_use(block.at, plan, held)]
-        _lease_pairs(build, queues, moved[block.at], block.ids, users)
+        _lease_pairs(build, room, moved[block.at], block.ids, users)
     sums = np.flatnonzero(tiles.sum_bytes)
-    _lease_pairs(build, queues, tiles.sum_bytes[sums], compute[sums], compute[sums + tiles.sum_tiles[sums] - 1])
-    _lease_pairs(build, queues, tiles.output_bytes[tasks.stores.at], compute[tasks.stores.at], tasks.stores.ids)
+    _lease_pairs(
+        build, queues.scratchpad, tiles.sum_bytes[sums], compute[sums], compute[sums + tiles.sum_tiles[sums] - 1]
+    )
+    stored = tiles.output_bytes[tasks.stores.at]
+    _lease_pairs(build, queues.scratchpad, stored, compute[tasks.stores.at], tasks.stores.ids)
     _hold_activations(build, plan, tasks, queues)
 
 
@@ -45,10 +56,11 @@ def last_use(at: IntArray, plan: Plan, until: IntArray | None = None) -> IntArra
     return np.where(same & (until[layer] == layer), following - 1, plan.last_tile[until[layer]])
 
 
-def _lease_pairs(build: GraphBuilder, queues: Queues, units: IntArray, first: IntArray, last: IntArray) -> None:
-    leases = [build.lease(queues.scratchpad, size) for size in units.tolist()]
+def _lease_pairs(build: GraphBuilder, pool: int, units: IntArray, first: IntArray, last: IntArray) -> None:
+    leases = [build.lease(pool, size) for size in units.tolist()]
     build.member(first, leases)
-    build.member(last, leases)
+    longer = np.flatnonzero(first != last)
+    build.member(last[longer], np.array(leases, np.int64)[longer])
 
 
 def _hold_activations(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> None:

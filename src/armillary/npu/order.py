@@ -116,6 +116,8 @@ def _paced(plan: Plan, tasks: Tasks) -> Pairs:
     pairs: Pairs = [(compute[:-2], compute[2:])]
     for block in (tasks.weights, tasks.inputs):
         pairs.append((block.ids, compute[block.at]))
+        if block is tasks.weights and plan.chip.weight_buffer_bytes is not None:
+            continue  # in order into a buffer of their own, as soon as it has room
         later = block.at >= 2
         pairs.append((compute[block.at[later] - 2], block.ids[later]))
     pairs.append((compute[tasks.stores.at], tasks.stores.ids))

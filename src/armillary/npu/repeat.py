@@ -62,7 +62,10 @@ def occupied_bytes(plan: Plan) -> IntArray:
         np.add.at(step, np.maximum(first, 0), size)
         np.add.at(step, np.minimum(last, count - 1) + 1, -size)
 
-    for moved, until in ((tiles.weight_bytes, plan.keeping.until), (tiles.input_bytes, None)):
+    moves: list[tuple[IntArray, IntArray | None]] = [(tiles.input_bytes, None)]
+    if plan.chip.weight_buffer_bytes is None:
+        moves.append((tiles.weight_bytes, plan.keeping.until))
+    for moved, until in moves:
         at = np.flatnonzero(moved)
         hold(moved[at], at - 1, last_use(at, plan, until))
     sums = np.flatnonzero(tiles.sum_bytes)

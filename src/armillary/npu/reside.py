@@ -9,7 +9,7 @@ decided before and the tiles that the layer and its neighbours need to work.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +67,8 @@ def reside(
         InfeasibleError: a layer does not fit at its smallest tiling; names it, its largest tensor, the shortfall.
     """
     size = int(chip.scratchpad.size.value)
+    if chip.weight_buffer_bytes is not None:
+        shapes = replace(shapes, weight_bytes=np.zeros_like(shapes.weight_bytes))  # they take no scratchpad
     on_chip = np.array([placement.engine != Engine.HOST for placement in placements], np.bool_)
     smallest = np.where(on_chip, smallest_room(shapes), 0)
     _refuse_what_cannot_fit(network, shapes, smallest, chip)
@@ -221,7 +223,7 @@ def _lifetimes(
         for name in layer.sources:
             last[name] = index
             stays[name] &= bool(on_chip[index])
-    for name in network.outputs:
+    for name in stays if not chip.scratchpad.keeps_activations else network.outputs:
         stays[name] = False
     names = tuple(first)
     return (

@@ -37,7 +37,7 @@ def variants(chip: Chip) -> tuple[Variant, ...]:
         found.append(Variant("twice the parameter cache", with_room))
     rates = {
         name: {dtype: TWICE * rate for dtype, rate in values.items()}
-        for name in ("macs_per_cycle", "depthwise_macs_per_cycle")
+        for name in ("macs_per_cycle", "depthwise_macs_per_cycle", "outputs_per_cycle")
         if (values := getattr(chip.array, name)) is not None
     }
     found.append(Variant("twice the array rate", _changed(chip, array=chip.array.model_copy(update=rates))))
@@ -45,7 +45,12 @@ def variants(chip: Chip) -> tuple[Variant, ...]:
         update = {"rate": _times(chip.dram.rate)}
         if chip.dram.engine_rate is not None:
             update["engine_rate"] = _times(chip.dram.engine_rate)
-        found.append(Variant("twice the DRAM rate", _changed(chip, dram=chip.dram.model_copy(update=update))))
+        found.append(
+            Variant(f"twice the {chip.dram.kind} rate", _changed(chip, dram=chip.dram.model_copy(update=update)))
+        )
+    if chip.weight_memory is not None:
+        memory = chip.weight_memory.model_copy(update={"rate": _times(chip.weight_memory.rate)})
+        found.append(Variant("twice the weight memory rate", _changed(chip, weight_memory=memory)))
     if chip.host_link is not None:
         faster = chip.host_link.model_copy(update={"rate": _times(chip.host_link.rate)})
         found.append(Variant("twice the host link rate", _changed(chip, host_link=faster)))
