@@ -76,12 +76,16 @@ class Control(Part):
 
     layer_cost: Seconds = Quantity(0.0)
     "Time from the issue of a layer to its first useful cycle."
+    barriers: Annotated[int, Field(strict=True, ge=2, le=2**20)] | None = None
+    "Counting barriers with which queues wait for each other; absent: as many as it takes."
 
 
 class Scratchpad(Part):
     """On-chip memory for activations and weight tiles."""
 
     size: Bytes
+    alignment: Count = 1
+    "Bytes of which the address and the size of every buffer are multiples."
 
 
 class ParameterCache(Part):
@@ -201,6 +205,8 @@ class Chip(Part):
                 raise ValueError(f"array.depthwise_macs_per_cycle lacks {dtype}, which array.macs_per_cycle has")
         if self.parameter_cache is not None and self.parameter_cache.size.value > self.scratchpad.size.value:
             raise ValueError("parameter_cache.size is larger than scratchpad.size, of which it is a part")
+        if 64 * self.scratchpad.alignment > self.scratchpad.size.value:
+            raise ValueError("scratchpad.alignment leaves room for fewer than 64 buffers; write a smaller one")
         return self
 
     @property

@@ -6,10 +6,14 @@ Each pass lives in a file of its name and hands on a frozen value.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from armillary.errors import InputError
 from armillary.hardware import Chip
+from armillary.npu.addresses import Allocation, Spill
+from armillary.npu.allocate import allocate
 from armillary.npu.cache import cache
 from armillary.npu.fold import fold
 from armillary.npu.fuse import fuse
@@ -35,14 +39,21 @@ def compile_network(graph: Graph, chip: Chip) -> Plan:
         raise InputError("has no operator to run", where=graph.name)
     placements = place(network, chip)
     shapes = geometry(network, placements)
-    residency = reside(network, placements, shapes, chip)
-    caching = cache(placements, shapes, residency, chip)
-    tiling = tile(network, placements, shapes, residency, caching, chip)
-    tiles = cut(placements, shapes, tiling, chip)
-    first_tile, last_tile = np.full(len(shapes), -1, np.int64), np.full(len(shapes), -1, np.int64)
-    first_tile[tiles.layer[tiles.first]] = np.flatnonzero(tiles.first)
-    last_tile[tiles.layer[tiles.last]] = np.flatnonzero(tiles.last)
-    return Plan(chip, network, placements, shapes, residency, caching, tiling, tiles, first_tile, last_tile)
+    spills: tuple[Spill, ...] = ()
+    while True:
+        moved = frozenset(spill.tensor for spill in spills)
+        residency = reside(network, placements, shapes, chip, moved)
+        caching = cache(placements, shapes, residency, chip)
+        tiling = tile(network, placements, shapes, residency, caching, chip)
+        tiles = cut(placements, shapes, tiling, chip)
+        first_tile, last_tile = np.full(len(shapes), -1, np.int64), np.full(len(shapes), -1, np.int64)
+        first_tile[tiles.layer[tiles.first]] = np.flatnonzero(tiles.first)
+        last_tile[tiles.layer[tiles.last]] = np.flatnonzero(tiles.last)
+        plan = Plan(chip, network, placements, shapes, residency, caching, tiling, tiles, first_tile, last_tile)
+        found = allocate(plan, spills)
+        if isinstance(found, Allocation):
+            return replace(plan, allocation=found)
+        spills += found
 
 
 def functions(chip: Chip) -> frozenset[str]:

@@ -26,6 +26,7 @@ class Program:
     tasks: TaskGraph
     layer: IntArray  # layer of each task, -1 for inputs and outputs of the network, shape (tasks,)
     inference: IntArray  # inference that each task is part of, shape (tasks,)
+    address: IntArray  # of the bytes that each lease of the scratchpad holds, shape (leases of the scratchpad,)
 
 
 def emit(plan: Plan) -> Program:
@@ -34,10 +35,10 @@ def emit(plan: Plan) -> Program:
     queues = declare(build, plan.chip, plan.caching.bytes)
     tasks = create(build, plan, queues)
     connect(build, plan, tasks, queues)
-    hold(build, plan, tasks, queues)
+    address = hold(build, plan, tasks, queues)
     graph = build.build()
     layer = np.full(len(graph), -1, np.int64)
     for block in (tasks.compute, tasks.weights, tasks.inputs, tasks.stores):
         layer[block.ids] = plan.tiles.layer[block.at]
     layer[tasks.host.ids] = tasks.host.at
-    return Program(graph, layer, inferences_of(plan, tasks, len(graph)))
+    return Program(graph, layer, inferences_of(plan, tasks, len(graph)), address)

@@ -57,11 +57,13 @@ def create(build: GraphBuilder, plan: Plan, queues: Queues) -> Tasks:
     """Add the tasks of `plan` to `build`, without any edge or lease."""
     place = _places(plan)
     beside = 2.0 * (place - 1)
-    late = _AFTER_STORE * _waits_for_neighbour(plan).astype(np.float64)
+    fenced = np.zeros(len(plan.tiles), np.bool_)
+    fenced[plan.starts(plan.allocation.fences)] = True
+    late = _AFTER_STORE * (_waits_for_neighbour(plan) | fenced).astype(np.float64)
     tiles = plan.tiles
     return Tasks(
         compute=_compute(build, plan, queues),
-        weights=_transfers(build, plan, queues, tiles.weight_bytes, beside, "weights"),
+        weights=_transfers(build, plan, queues, tiles.weight_bytes, beside + _AFTER_STORE * fenced, "weights"),
         inputs=_transfers(build, plan, queues, tiles.input_bytes, beside + late, "input"),
         stores=_transfers(build, plan, queues, tiles.output_bytes, 2.0 * place + 1, "output"),
         host=_host(build, plan, queues),

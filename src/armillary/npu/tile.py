@@ -22,7 +22,7 @@ from armillary.npu.fuse import Network
 from armillary.npu.geometry import FloatArray, Geometry, IntArray
 from armillary.npu.place import Engine, Placement
 from armillary.npu.price import compute_cycles
-from armillary.npu.reside import Residency, neighbourhood, partial_bytes, tile_budgets
+from armillary.npu.reside import Residency, neighbourhood, partial_bytes, tile_budgets, usable_bytes
 from armillary.units import MIB
 
 MAX_TILES = 4096  # of one layer
@@ -68,7 +68,7 @@ def tile(
     row_groups = np.ones(len(shapes), np.int64)
     channels, parts = shapes.outputs.copy(), np.ones(len(shapes), np.int64)
     rows_outer = np.zeros(len(shapes), np.bool_)
-    room = int(chip.scratchpad.size.value) - caching.bytes - neighbourhood(residency.live_bytes)
+    room = usable_bytes(chip) - caching.bytes - neighbourhood(residency.live_bytes)
     load_budget, store_budget = tile_budgets(room, int(stores.max(initial=0)))
     for index in np.flatnonzero(loads + stores + streams).tolist():
         grid = _grid(shapes, index, chip)
