@@ -2,10 +2,11 @@
 
 In:  a `Plan` without addresses.
 Out: `allocate`: its `Allocation`, or the activations that must move after all (`Evicted`), after which residency,
-cache and tiles are decided anew; `allocate_in_flight`: the same for inferences in flight, None where it finds none.
-Cached weights come first and stay. The rest is placed first fit, in a few orders of which the first that works is taken.
-The bytes always fit, the holes may not: then the activation moves that costs least of those whose absence leaves a hole.
-Where none is in the way, a fence keeps the layers there apart, each of which fits alone: an allocation is always found.
+     cache and tiles are decided anew; `allocate_in_flight`: the same for inferences in flight, None where it fails.
+Cached weights come first and stay. The rest is placed first fit, in a few orders of which the first that works is
+taken. The bytes always fit, the holes may not: then the activation moves that costs least of those whose absence leaves
+a hole. Where none is in the way, a fence keeps the layers there apart, each of which fits alone, so that an allocation
+is always found.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 
 In:  a `Plan` (of one inference, or of a few copies), layers that share no scratchpad with those before (`fences`).
 Out: `Buffers`: size, and when each begins and ends; and for every tile and tensor the buffer that it uses.
-Loads and stores of a layer take turns in two buffers each; partial sums have one; so has an activation that stays,
-with all that take over its bytes.
-Model: a buffer begins when all tiles up to `after_tile` are computed and all stores up to `after_store` are done, as the
-order of the tasks guarantees (`order`, `reuse`), and ends with the computation of tile `end`, or with its store. Two
-buffers never live at the same time if one ends before the other begins by this account.
+Loads, stores and partial sums of a layer take turns in as few buffers as their order allows, two as a rule; an
+activation that stays has one, with all that take over its bytes.
+Model: a buffer begins when all tiles up to `after_tile` are computed and all stores up to `after_store` are done, as
+the order of the tasks guarantees (`order`, `reuse`), and ends with the computation of tile `end`, or with its store.
+Two buffers never live at the same time if one ends before the other begins by this account.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from armillary.npu.plan import Plan
 
 _NEVER = -(2**40)
 TURNS = 2  # buffers of a layer between which its loads, or its stores, alternate
+_MANY = 2**20  # more than a layer has tiles: every use has a buffer of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +43,13 @@ def buffers(plan: Plan, fences: frozenset[int]) -> tuple[Buffers, Users]:
     for kind, moved in ((BufferKind.WEIGHTS, tiles.weight_bytes), (BufferKind.INPUT, tiles.input_bytes)):
         at = np.flatnonzero(moved)
         after = (order.load_after_tile[at], order.load_after_store[at])
-        _take_turns(parts, users, kind, plan, at, moved[at], at - 1, last_use(at, plan), *after, TURNS)
+        _take_turns(parts, users, kind, plan, at, moved[at], at - 1, last_use(at, plan), *after)
     at = np.flatnonzero(tiles.sum_bytes)
     after = (order.after_tile[at], order.after_store[at])
-    _take_turns(
-        parts, users, BufferKind.SUMS, plan, at, tiles.sum_bytes[at], at, at + tiles.sum_tiles[at] - 1, *after, 1
-    )
+    _take_turns(parts, users, BufferKind.SUMS, plan, at, tiles.sum_bytes[at], at, at + tiles.sum_tiles[at] - 1, *after)
     at = np.flatnonzero(tiles.output_bytes)
     after = (order.after_tile[at], order.after_store[at])
-    _take_turns(parts, users, BufferKind.OUTPUT, plan, at, tiles.output_bytes[at], at, at, *after, TURNS)
+    _take_turns(parts, users, BufferKind.OUTPUT, plan, at, tiles.output_bytes[at], at, at, *after)
     _activations(parts, users, plan, order)
     columns = {
         column.name: np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(Buffers)
@@ -67,7 +66,9 @@ def order_of(plan: Plan, fences: frozenset[int]) -> Order:
     fence = np.maximum.accumulate(fence) if len(fence) else fence
     engine = plan.engines
     # In-order engines: the tile just before has ended if it ran on the same one, the one before that in any case.
-    before = np.where(engine == np.roll(engine, 1), number - 1, number - 2)
+    # Several tiles of a chip work on one tile of a layer, each at its own pace.
+    alone = plan.chip.tiles == 1 or plan.chip.vector.shares_array
+    before = np.where(alone & (engine == np.roll(engine, 1)), number - 1, number - 2)
     return Order(
         load_after_tile=np.maximum(number - 2, fence),
         load_after_store=np.maximum(number - 4, fence),
@@ -87,17 +88,13 @@ def _take_turns(
     end: IntArray,
     after_tile: IntArray,
     after_store: IntArray,
-    turns: int,
 ) -> None:
-    """Add the buffers between which the tiles `at` of each layer take turns.
-
-    One use ends before the next but one of its layer begins: a load is used until the next load of its layer comes, and
-    a tile is not computed before the store of the tile two before is done.
-    """
+    """Add the buffers between which the tiles `at` of each layer take turns."""
     layer = plan.tiles.layer[at]
     starts = np.flatnonzero(np.append(True, layer[1:] != layer[:-1])) if len(at) else np.zeros(0, np.int64)
     rank = np.arange(len(at)) - np.repeat(starts, np.diff(np.append(starts, len(at))))
-    key, first, mine = np.unique(layer * turns + rank % turns, return_index=True, return_inverse=True)
+    turns = _turns(layer, end, after_store if kind == BufferKind.OUTPUT else after_tile, len(plan.shapes))
+    key, first, mine = np.unique(layer * _MANY + rank % turns[layer], return_index=True, return_inverse=True)
     largest, latest = np.zeros(len(key), np.int64), np.full(len(key), _NEVER)
     np.maximum.at(largest, mine, size)
     np.maximum.at(latest, mine, end)
@@ -107,7 +104,7 @@ def _take_turns(
     parts.append(
         Buffers(
             kind=np.full(len(key), kind, np.int64),
-            owner=key // turns,
+            owner=key // _MANY,
             bytes=largest,
             begin=begin[first],
             end=latest,
@@ -116,6 +113,16 @@ def _take_turns(
             after_store=after_store[first],
         )
     )
+
+
+def _turns(layer: IntArray, end: IntArray, after: IntArray, layers: int) -> IntArray:
+    """Return in how many buffers the uses of each layer alternate so that one ends before it comes again."""
+    turns = np.full(layers, 1)
+    for tried, otherwise in ((1, TURNS), (TURNS, _MANY)):
+        overlap = (layer[tried:] == layer[:-tried]) & (end[:-tried] > after[tried:])
+        late = layer[tried:][overlap]
+        turns[late[turns[late] == tried]] = otherwise
+    return turns
 
 
 def _activations(parts: list[Buffers], users: list[IntArray], plan: Plan, order: Order) -> None:

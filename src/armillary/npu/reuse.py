@@ -2,8 +2,8 @@
 
 In:  a `Plan`, its `Tasks`. Out: pairs of tasks (before, after).
 `buffers` counts on this: when tile j is computed, all up to tile j - 2 have been computed and stored; when its loads,
-or an input beside it, begin, all up to the tile two before have been computed. Double buffering (`order`) says so of every
-other tile; the rest follows where neighbours run on one in-order engine, and needs an edge where they do not.
+or an input beside it, begin, all up to the tile two before have been computed. Double buffering (`order`) says so of
+every other tile; the rest follows where neighbours run on one in-order engine, and needs an edge where they do not.
 A fenced layer waits until nothing of the layers before holds a buffer.
 """
 
