@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from armillary.engine import GraphBuilder, TaskGraph
+from armillary.npu.barriers import Barriers, find_barriers, hold_barriers
 from armillary.npu.geometry import IntArray
 from armillary.npu.leases import hold
 from armillary.npu.order import connect, inferences_of
@@ -26,6 +27,7 @@ class Program:
     tasks: TaskGraph
     layer: IntArray  # layer of each task, -1 for inputs and outputs of the network, shape (tasks,)
     inference: IntArray  # inference that each task is part of, shape (tasks,)
+    barriers: Barriers | None  # None where the chip has as many as it takes
     address: IntArray  # of the bytes that each lease of the scratchpad holds, shape (leases of the scratchpad,)
 
 
@@ -36,9 +38,13 @@ def emit(plan: Plan) -> Program:
     tasks = create(build, plan, queues)
     connect(build, plan, tasks, queues)
     address = hold(build, plan, tasks, queues)
+    barriers = None
+    if plan.chip.control.barriers is not None:
+        barriers = find_barriers(build.freeze(), tasks.keys(len(build)), plan.chip.control.barriers)
+        hold_barriers(build, barriers)
     graph = build.build()
     layer = np.full(len(graph), -1, np.int64)
     for block in (tasks.compute, tasks.weights, tasks.inputs, tasks.stores):
         layer[block.ids] = plan.tiles.layer[block.at]
     layer[tasks.host.ids] = tasks.host.at
-    return Program(graph, layer, inferences_of(plan, tasks, len(graph)), address)
+    return Program(graph, layer, inferences_of(plan, tasks, len(graph)), barriers, address)

@@ -1,7 +1,7 @@
 """What each pass of the compiler hands on, as a table for people.
 
 In:  a network, a chip, and the name of a pass: recognise, fold, lower, fuse, place, geometry, reside, cache, tile, cut,
-allocate or emit.
+allocate, barriers or emit.
 Out: `PassTable`: a title, columns and rows of plain values, one row an operator, layer, tensor, tile or task.
 Nothing is played: `emit` is the last pass.
 """
@@ -9,7 +9,7 @@ Nothing is played: `emit` is the last pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ import numpy as np
 from armillary.errors import canonical_name, unknown_name
 from armillary.hardware import Chip, load_chip
 from armillary.npu.addresses import BufferKind
+from armillary.npu.barriers import UNLIMITED
 from armillary.npu.compile import compile_network, functions
 from armillary.npu.emit import emit
 from armillary.npu.fold import fold
@@ -251,6 +252,34 @@ def _allocate(graph: Graph, plan: Plan) -> Shown:
     return title, ("layer or tensor", "kind", "address", "bytes", "from tile", "to tile", "why"), rows
 
 
+def _barriers(graph: Graph, plan: Plan) -> Shown:
+    limit = plan.chip.control.barriers
+    control = plan.chip.control.model_copy(update={"barriers": UNLIMITED if limit is None else limit})
+    program = emit(replace(plan, chip=plan.chip.model_copy(update={"control": control})))
+    found, tasks = program.barriers, program.tasks
+    assert found is not None
+
+    def named(members: list[int]) -> str:
+        return ", ".join(f"{tasks.kinds[int(tasks.kind[task])]} {task}" for task in members)
+
+    rows = [
+        (
+            barrier,
+            "all queues meet" if found.meets[barrier] else "",
+            int(found.unit[barrier]) if found.unit[barrier] >= 0 else "",
+            int(found.previous[barrier]) if found.previous[barrier] >= 0 else "",
+            named(found.producers.of(barrier)),
+            named(found.consumers.of(barrier)),
+        )
+        for barrier in range(len(found))
+    ]
+    title = (
+        f"barriers; at most {found.peak} in use at once of {'as many as it takes' if limit is None else limit}, "
+        f"{len(found.waits[0])} waits until one is free, {int(found.meets.sum())} meetings of all queues"
+    )
+    return title, ("barrier", "kind", "physical", "after", "producers", "consumers"), rows
+
+
 def _emit(graph: Graph, plan: Plan) -> Shown:
     tasks = emit(plan).tasks
     names = tasks.resources.names
@@ -285,7 +314,8 @@ def _emit(graph: Graph, plan: Plan) -> Shown:
 
 _SHOWN: Final[dict[str, Callable[[Graph, Plan], Shown]]] = {
     "recognise": _recognise, "fold": _fold, "lower": _lower, "fuse": _fuse, "place": _place, "geometry": _geometry,
-    "reside": _reside, "cache": _cache, "tile": _tile, "cut": _cut, "allocate": _allocate, "emit": _emit,
+    "reside": _reside, "cache": _cache, "tile": _tile, "cut": _cut, "allocate": _allocate,
+    "barriers": _barriers, "emit": _emit,
 }  # fmt: skip
 PASSES: Final = tuple(_SHOWN)
 "Passes in the order in which the compiler runs them."

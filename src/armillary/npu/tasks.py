@@ -8,7 +8,7 @@ tile just before stores, or the host has just made, comes right after that store
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,13 @@ class Tasks:
     host: Block
     arrivals: Block  # inputs of the network over the host link
     departures: Block  # outputs of the network over the host link, where they lie in DRAM
+
+    def keys(self, count: int) -> FloatArray:
+        """Return the place of each of `count` tasks in the order of its queue."""
+        key = np.zeros(count)
+        for block in (getattr(self, part.name) for part in fields(self)):
+            key[block.ids] = block.key
+        return key
 
 
 def create(build: GraphBuilder, plan: Plan, queues: Queues) -> Tasks:
