@@ -19,6 +19,7 @@ from armillary.engine._jit import njit
 def walk(
     queue: Any,
     queues: int,
+    by_barrier: Any,
     key: Any,
     in_offset: Any,
     in_source: Any,
@@ -34,6 +35,7 @@ def walk(
     Args:
         queue: in-order queue of each task, shape (tasks,).
         queues: their number.
+        by_barrier: whether a task waits for other queues, and is waited for, by barriers, shape (tasks,).
         key: of the tasks that are ready, the smallest key (then id) goes first.
         in_offset, in_source, out_offset, out_target: edges by target, and by source.
         order: tasks in program order; written, shape (tasks,).
@@ -72,10 +74,10 @@ def walk(
         for entry in range(in_offset[task], in_offset[task + 1]):
             source = in_source[entry]
             its = queue[source]
-            if its == own:
+            if its == own or not (by_barrier[source] and by_barrier[task]):
                 for other in range(queues):
                     known[task, other] = max(known[task, other], known[source, other])
-                known[task, own] = max(known[task, own], place[source] + 1)
+                known[task, its] = max(known[task, its], place[source] + 1)
             elif needed[task, its] < 0 or place[needed[task, its]] < place[source]:
                 needed[task, its] = source
         for its in range(queues):

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from armillary.engine import EdgeKind, GraphBuilder, TaskGraph
 from armillary.npu.geometry import FloatArray, IntArray
 
+BoolArray = npt.NDArray[np.bool_]
 POOL = "Barriers"
 UNLIMITED = 2**20  # more than any program needs at once
 MAX_MEMBERS = 256  # consumers of one barrier, as in Intel's compiler (spec npu, section 2)
@@ -52,7 +53,7 @@ class Barriers:
     consumers: Members
     unit: IntArray  # physical barrier, -1: none, since its tasks meet with all others, shape (barriers,)
     previous: IntArray  # barrier that had the same physical one before, -1: none
-    meets: npt.NDArray[np.bool_]  # all queues meet here
+    meets: BoolArray  # all queues meet here
     units: int  # physical barriers of the chip
     waits: tuple[IntArray, IntArray]  # (consumer, producer): this one waits for that one's start, to reuse its barrier
     order: IntArray  # all tasks in program order
@@ -74,12 +75,13 @@ class Barriers:
         return int(np.cumsum(step).max())
 
 
-def find_barriers(graph: TaskGraph, key: FloatArray, units: int) -> Barriers:
+def find_barriers(graph: TaskGraph, key: FloatArray, by_barrier: BoolArray, units: int) -> Barriers:
     """Return the barriers of `graph` on a chip with `units` physical ones, 2 at least.
 
     Args:
         graph: tasks with one server each, whose tasks form a chain; all edges wait for an end.
         key: where a task stands in program order, as far as its edges leave that open, shape (tasks,).
+        by_barrier: tasks that wait for other queues, and are waited for, by barriers, shape (tasks,).
         units: physical barriers.
     """
     from armillary.npu.barrier_kernel import assign, group, reuse, walk
@@ -93,8 +95,8 @@ def find_barriers(graph: TaskGraph, key: FloatArray, units: int) -> Barriers:
     order, place, barrier_of = np.zeros(count, np.int64), np.zeros(count, np.int64), np.full(count, -1, np.int64)
     known, needed = np.zeros((count, queues), np.int64), np.full((count, queues), -1, np.int64)
     walked = walk(
-        queue, queues, key, _offsets(target, count), source[by_target], graph.edges.offset.astype(np.int64), target,
-        order, place, known, needed,
+        queue, queues, by_barrier, key, _offsets(target, count), source[by_target],
+        graph.edges.offset.astype(np.int64), target, order, place, known, needed,
     )  # fmt: skip
     assert walked == count, "the edges of a program point forward"
     found = group(order, needed, barrier_of, MAX_MEMBERS)
@@ -125,7 +127,11 @@ def find_barriers(graph: TaskGraph, key: FloatArray, units: int) -> Barriers:
         (waits[0, :kept], waits[1, :kept]),
         order,
     )
-    return _with_meetings(plain, queue, np.flatnonzero(meets), units - MEETING) if meets.any() else plain
+    return (
+        _with_meetings(plain, np.where(by_barrier, queue, -1), np.flatnonzero(meets), units - MEETING)
+        if meets.any()
+        else plain
+    )
 
 
 def hold_barriers(build: GraphBuilder, barriers: Barriers) -> None:
@@ -169,14 +175,16 @@ def _sorted(barrier: IntArray, task: IntArray, position: IntArray, found: int) -
 
 
 def _with_meetings(plain: Barriers, queue: IntArray, meetings: IntArray, ordinary: int) -> Barriers:
-    """Add the barriers at which all queues meet, before the tasks at the positions `meetings`."""
+    """Add the barriers at which all queues (-1: none) meet, before the tasks at the positions `meetings`."""
     order, count = plain.order, len(meetings)
     epoch = np.searchsorted(meetings, np.arange(len(order)), side="right")  # meetings before each position
     queues = int(queue.max()) + 1
-    key = epoch * queues + queue[order]
     # The first and the last task of each queue between two meetings.
+    taking = np.flatnonzero(queue[order] >= 0)
+    key = epoch[taking] * queues + queue[order][taking]
     begun, first = np.unique(key, return_index=True)
-    last = len(order) - 1 - np.unique(key[::-1], return_index=True)[1]
+    last = len(key) - 1 - np.unique(key[::-1], return_index=True)[1]
+    first, last = taking[first], taking[last]
     before, after = begun // queues < count, begun // queues > 0
     producers = _joined(plain.producers, Members(_offsets(begun[before] // queues, count), order[last[before]]))
     consumers = _joined(plain.consumers, Members(_offsets(begun[after] // queues - 1, count), order[first[after]]))
