@@ -88,6 +88,8 @@ class Control(Part):
 
     layer_cost: Seconds = Quantity(0.0)
     "Time from the issue of a layer to its first useful cycle."
+    barriers: Annotated[int, Field(strict=True, ge=2, le=2**20)] | None = None
+    "Counting barriers with which queues wait for each other; absent: as many as it takes."
     issue_cost: Seconds = Quantity(0.0)
     "Time that the control processor takes to hand one task to its queue; it hands them out in program order."
     queue_entries: Count | None = None
@@ -102,6 +104,8 @@ class Scratchpad(Part):
     size: Bytes
     keeps_activations: Annotated[bool, Field(strict=True)] = True
     "False where it buffers tiles alone: every layer reads its inputs from memory and writes its outputs there."
+    alignment: Count = 1
+    "Bytes of which the address and the size of every buffer are multiples."
 
 
 class ParameterCache(Part):
@@ -246,6 +250,8 @@ class Chip(Part):
             raise ValueError("parameter_cache.size is larger than scratchpad.size, of which it is a part")
         if self.weight_buffer_bytes is not None and self.parameter_cache is not None:
             raise ValueError("weights that wait in weight_memory.buffer are not cached; leave out parameter_cache")
+        if 64 * self.scratchpad.alignment > self.scratchpad.size.value:
+            raise ValueError("scratchpad.alignment leaves room for fewer than 64 buffers; write a smaller one")
         return self
 
     @property

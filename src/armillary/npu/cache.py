@@ -17,7 +17,7 @@ import numpy.typing as npt
 from armillary.hardware import Chip
 from armillary.npu.geometry import Geometry, IntArray
 from armillary.npu.place import Engine, Placement
-from armillary.npu.reside import Residency, double_buffered, neighbourhood
+from armillary.npu.reside import Residency, double_buffered, neighbourhood, usable_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def cache(
     first = np.unique(origin, return_index=True)[1]
     weights = np.zeros(len(shapes), np.int64)
     weights[first] = np.where(on_chip, shapes.constant_bytes, 0)[first]
-    size, limit = int(chip.scratchpad.size.value), int(chip.parameter_cache.size.value)
+    size, limit = usable_bytes(chip), int(chip.parameter_cache.size.value)
     # If all weights fit, none needs tiles to be streamed through.
     without_streaming = min(limit, size - int((residency.live_bytes + neighbourhood(residency.smallest_bytes)).max()))
     if int(weights.sum()) <= without_streaming:

@@ -12,6 +12,8 @@ import numpy as np
 
 from armillary.errors import InputError
 from armillary.hardware import Chip
+from armillary.npu.addresses import Allocation, Spill
+from armillary.npu.allocate import allocate
 from armillary.npu.cache import cache
 from armillary.npu.fold import fold
 from armillary.npu.fuse import fuse
@@ -54,18 +56,25 @@ def _plan(striping: Striping, whole_placements: tuple[Placement, ...], chip: Chi
     network, origin = striping.network, striping.origin
     placements = tuple(whole_placements[index] for index in origin.tolist())
     shapes = geometry(network, placements)
-    residency = reside(network, placements, shapes, chip, striping.leaving)
-    caching = cache(origin, placements, shapes, residency, chip)
-    keeping = keep(origin, placements, shapes, residency, caching, chip)
-    tiling = tile(network, placements, shapes, residency, caching, keeping, chip)
-    tiles = cut(placements, shapes, tiling, chip)
-    first_tile, last_tile = np.full(len(shapes), -1, np.int64), np.full(len(shapes), -1, np.int64)
-    first_tile[tiles.layer[tiles.first]] = np.flatnonzero(tiles.first)
-    last_tile[tiles.layer[tiles.last]] = np.flatnonzero(tiles.last)
-    return Plan(
-        chip, network, placements, shapes, residency, caching, keeping, tiling, tiles, first_tile, last_tile,
-        striping, shapes,
-    )  # fmt: skip
+    spills: tuple[Spill, ...] = ()
+    while True:
+        moved = striping.leaving | {spill.tensor for spill in spills}
+        residency = reside(network, placements, shapes, chip, moved)
+        caching = cache(origin, placements, shapes, residency, chip)
+        keeping = keep(origin, placements, shapes, residency, caching, chip)
+        tiling = tile(network, placements, shapes, residency, caching, keeping, chip)
+        tiles = cut(placements, shapes, tiling, chip)
+        first_tile, last_tile = np.full(len(shapes), -1, np.int64), np.full(len(shapes), -1, np.int64)
+        first_tile[tiles.layer[tiles.first]] = np.flatnonzero(tiles.first)
+        last_tile[tiles.layer[tiles.last]] = np.flatnonzero(tiles.last)
+        plan = Plan(
+            chip, network, placements, shapes, residency, caching, keeping, tiling, tiles, first_tile, last_tile,
+            striping, shapes,
+        )  # fmt: skip
+        found = allocate(plan, spills)
+        if isinstance(found, Allocation):
+            return replace(plan, allocation=found)
+        spills += found
 
 
 def functions(chip: Chip) -> frozenset[str]:

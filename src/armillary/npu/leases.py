@@ -1,10 +1,11 @@
 """Who holds which bytes of the scratchpad, and for how long.
 
-In:  a `Plan`, its `Tasks`. Out: leases in the `GraphBuilder`.
+In:  a `Plan`, its `Tasks`. Out: leases in the `GraphBuilder`, and the address of each.
 A loaded tile is held from its load to the last tile that uses it, partial sums from the first to the last part of their
 input channels, a stored tile from its computation to the end of its store, an activation that stays from its first
-writer to its last reader. Tiling and residency leave room for all of them, so no lease ever has to wait; the pool
-proves it at every simulated time. Weights in a buffer of their own do wait, in program order, until it has room.
+writer to its last reader. Tiling and residency leave room for all of them and `allocate` found their addresses, so no
+lease ever has to wait; the pool proves it at every simulated time. Weights in a buffer of their own do wait, in program
+order, until it has room.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from armillary.npu.queues import Queues
 from armillary.npu.tasks import Block, Tasks
 
 
-def hold(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> None:
-    """Add the leases of all tiles and activations to `build`."""
-    tiles, compute = plan.tiles, tasks.compute.ids
+def hold(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> IntArray:
+    """Add the leases of all tiles and activations; return their addresses, -1 in a weight buffer, shape (leases,)."""
+    tiles, compute, at = plan.tiles, tasks.compute.ids, plan.allocation.users
     streamed = np.flatnonzero(tiles.weight_bytes)
     weights = (
         Block(compute[streamed], streamed, 2.0 * streamed.astype(np.float64))
@@ -39,7 +40,16 @@ def hold(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> None:
     )
     stored = tiles.output_bytes[tasks.stores.at]
     _lease_pairs(build, queues.scratchpad, stored, compute[tasks.stores.at], tasks.stores.ids)
-    _hold_activations(build, plan, tasks, queues)
+    roots = _hold_activations(build, plan, tasks, queues)
+    return np.concatenate(
+        (
+            at.weights[weights.at],
+            at.inputs[tasks.inputs.at],
+            at.sums[sums],
+            at.outputs[tasks.stores.at],
+            at.tensors[roots],
+        )
+    )
 
 
 def last_use(at: IntArray, plan: Plan, until: IntArray | None = None) -> IntArray:
@@ -63,7 +73,8 @@ def _lease_pairs(build: GraphBuilder, pool: int, units: IntArray, first: IntArra
     build.member(last[longer], np.array(leases, np.int64)[longer])
 
 
-def _hold_activations(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> None:
+def _hold_activations(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> list[int]:
+    """Add a lease for each activation that stays and takes over nothing; return those tensors."""
     network, compute = plan.network, tasks.compute.ids
     members: dict[str, list[int]] = {}
     for task, at in zip(tasks.arrivals.ids.tolist(), tasks.arrivals.at.tolist(), strict=True):
@@ -79,11 +90,17 @@ def _hold_activations(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Que
     residency = plan.residency
     lease_of: dict[int, int] = {}
     holders: dict[int, dict[int, None]] = {}
+    roots: list[int] = []
     for index in np.flatnonzero(residency.resident).tolist():
         # Writers come before readers, so the tensor whose place this one takes has its lease already.
         before = lease_of.get(int(residency.in_place_of[index]))
-        lease = build.lease(queues.scratchpad, int(residency.bytes[index])) if before is None else before
+        if before is None:
+            lease = build.lease(queues.scratchpad, int(residency.bytes[index]))
+            roots.append(index)
+        else:
+            lease = before
         lease_of[index] = lease
         holders.setdefault(lease, {}).update(dict.fromkeys(members.get(residency.names[index], [])))
     for lease, held in holders.items():
         build.member(list(held), lease)
+    return roots

@@ -14,6 +14,7 @@ from armillary.npu.geometry import IntArray
 from armillary.npu.place import Engine
 from armillary.npu.plan import Plan
 from armillary.npu.queues import Queues
+from armillary.npu.reuse import guard
 from armillary.npu.tasks import Block, Tasks, mover_of
 
 Pairs = list[tuple[IntArray, IntArray]]
@@ -21,7 +22,7 @@ Pairs = list[tuple[IntArray, IntArray]]
 
 def connect(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> None:
     """Add all edges of `plan` to `build`, each once."""
-    pairs = [*_in_order(plan, tasks, queues), *_paced(plan, tasks), *_fed(plan, tasks)]
+    pairs = [*_in_order(plan, tasks, queues), *_paced(plan, tasks), *_fed(plan, tasks), *guard(plan, tasks)]
     source = np.concatenate([pair[0] for pair in pairs]) if pairs else np.zeros(0, np.int64)
     target = np.concatenate([pair[1] for pair in pairs]) if pairs else np.zeros(0, np.int64)
     # One number an edge: sorting numbers is far faster than sorting pairs.

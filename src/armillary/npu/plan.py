@@ -5,9 +5,12 @@ In:  the outputs of the compile passes. Out: `Plan`, what `emit` turns into task
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from armillary.hardware import Chip
+from armillary.npu.addresses import Allocation, nowhere
 from armillary.npu.cache import Caching
 from armillary.npu.fuse import Network
 from armillary.npu.geometry import Geometry, IntArray
@@ -36,6 +39,7 @@ class Plan:
     last_tile: IntArray
     striping: Striping  # of one inference
     whole: Geometry  # shapes of its whole layers
+    allocation: Allocation = field(default_factory=nowhere)
     inferences: int = 1  # one after the other in the same queues (`repeat`)
     queue_depth: int = 1  # of them in flight at once
     lead: int = 1  # tiles of the inference before beside which inputs may arrive
@@ -60,6 +64,17 @@ class Plan:
     def halo_macs(self) -> int:
         """Products that stripes of one inference repeat, since rows at their edges are needed twice."""
         return int(self.shapes.macs.sum()) // self.inferences - self.macs
+
+    @property
+    def engines(self) -> IntArray:
+        """In-order engine of each tile, shape (tiles,)."""
+        return np.zeros(len(self.tiles), np.int64) if self.chip.vector.shares_array else self.tiles.engine
+
+    def starts(self, layers: frozenset[int]) -> IntArray:
+        """Return the first tiles of these layers of an inference, in all inferences, but not the very first tile."""
+        each = np.arange(self.inferences)[:, None] * self.layers_each
+        tiles = self.first_tile[(each + np.array(sorted(layers), np.int64)[None, :]).ravel()]
+        return np.asarray(tiles[tiles > 0], np.int64)
 
     @property
     def host_layers(self) -> tuple[int, ...]:

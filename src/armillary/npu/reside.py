@@ -10,6 +10,7 @@ decided before and the tiles that the layer and its neighbours need to work.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -59,14 +60,14 @@ def reside(
     placements: tuple[Placement, ...],
     shapes: Geometry,
     chip: Chip,
-    leaving: frozenset[str] = frozenset(),
+    moved: frozenset[str] = frozenset(),
 ) -> Residency:
-    """Decide which activations of `network` stay in the scratchpad of `chip`; those of `leaving` do not.
+    """Decide which activations of `network` stay in the scratchpad of `chip`; those in `moved` do not.
 
     Raises:
         InfeasibleError: a layer does not fit at its smallest tiling; names it, its largest tensor, the shortfall.
     """
-    size = int(chip.scratchpad.size.value)
+    size = usable_bytes(chip)
     if chip.weight_buffer_bytes is not None:
         shapes = replace(shapes, weight_bytes=np.zeros_like(shapes.weight_bytes))  # they take no scratchpad
     on_chip = np.array([placement.engine != Engine.HOST for placement in placements], np.bool_)
@@ -74,14 +75,13 @@ def reside(
     _refuse_what_cannot_fit(network, shapes, smallest, chip)
     room = layer_room(shapes, on_chip, chip)
     names, first, last, may_stay = _lifetimes(network, on_chip, chip)
+    may_stay &= np.array([name not in moved for name in names], np.bool_)
     sizes = np.array([network.graph.tensors[name].bytes for name in names], np.int64)
     resident, in_place_of = np.zeros(len(names), np.bool_), np.full(len(names), -1, np.int64)
     places = _places(network, names, sizes, last)
     live = np.zeros(len(shapes), np.int64)
     # With a vector engine of its own, two neighbouring layers run at once, so a tensor stays one layer longer.
     linger = 0 if chip.vector.shares_array else 1
-    if leaving:
-        may_stay &= np.array([name not in leaving for name in names], np.bool_)
     for index in np.flatnonzero(may_stay).tolist():
         place_of = next((source for source in places.get(index, ()) if resident[source]), -1)
         # Where it takes over bytes, they are counted already while its writer runs.
@@ -93,6 +93,21 @@ def reside(
     loads, stores = _moved_bytes(network, set(names) - staying)
     loads, stores = np.where(on_chip, loads, 0), np.where(on_chip, stores, 0)
     return Residency(names, sizes, first, last, resident, in_place_of, live, smallest, loads, stores, staying)
+
+
+def usable_bytes(chip: Chip) -> int:
+    """Return the bytes of the scratchpad less what alignment may cost the cache and the seven buffers of one layer."""
+    return int(chip.scratchpad.size.value) - 8 * (chip.scratchpad.alignment - 1)
+
+
+@overload
+def aligned(size: int, chip: Chip) -> int: ...
+@overload
+def aligned(size: IntArray, chip: Chip) -> IntArray: ...
+def aligned(size: int | IntArray, chip: Chip) -> int | IntArray:
+    """Return bytes rounded up to the alignment of the scratchpad, shape as given."""
+    step = chip.scratchpad.alignment
+    return -(-size // step) * step
 
 
 def smallest_room(shapes: Geometry) -> IntArray:
@@ -194,7 +209,7 @@ def _moved_bytes(network: Network, moved: set[str]) -> tuple[IntArray, IntArray]
 
 
 def _refuse_what_cannot_fit(network: Network, shapes: Geometry, smallest: IntArray, chip: Chip) -> None:
-    size = int(chip.scratchpad.size.value)
+    size = usable_bytes(chip)
     if not len(smallest) or int(smallest.max()) <= size:
         return
     worst = int(smallest.argmax())

@@ -198,13 +198,15 @@ def _shares(tenants: list[Tenant]) -> list[float]:
 
 
 def _part_of(chip: Chip, part: float) -> Chip:
-    """Return `chip` with a part of its scratchpad and parameter cache."""
+    """Return `chip` with a part of its scratchpad, parameter cache and barriers (two at least)."""
     if part == 1.0:
         return chip
     pad, cache = chip.scratchpad, chip.parameter_cache
     update: dict[str, object] = {"scratchpad": pad.model_copy(update={"size": _scaled(pad.size, part)})}
     if cache is not None:
         update["parameter_cache"] = cache.model_copy(update={"size": _scaled(cache.size, part)})
+    if chip.control.barriers is not None:
+        update["control"] = chip.control.model_copy(update={"barriers": max(2, int(chip.control.barriers * part))})
     return chip.model_copy(update=update)
 
 

@@ -8,7 +8,7 @@ tile just before stores, or the host has just made, comes right after that store
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -52,17 +52,26 @@ class Tasks:
     arrivals: Block  # inputs of the network over the host link
     departures: Block  # outputs of the network over the host link, where they lie in DRAM
 
+    def keys(self, count: int) -> FloatArray:
+        """Return the place of each of `count` tasks in the order of its queue."""
+        key = np.zeros(count)
+        for block in (getattr(self, part.name) for part in fields(self)):
+            key[block.ids] = block.key
+        return key
+
 
 def create(build: GraphBuilder, plan: Plan, queues: Queues) -> Tasks:
     """Add the tasks of `plan` to `build`, without any edge or lease."""
     place = _places(plan)
     beside = 2.0 * (place - 1)
-    late = _AFTER_STORE * _waits_for_neighbour(plan).astype(np.float64)
+    fenced = np.zeros(len(plan.tiles), np.bool_)
+    fenced[plan.starts(plan.allocation.fences)] = True
+    late = _AFTER_STORE * (_waits_for_neighbour(plan) | fenced).astype(np.float64)
     tiles = plan.tiles
     fetched = np.zeros_like(tiles.weight_bytes) if plan.chip.streams_weights else tiles.weight_bytes
     return Tasks(
         compute=_compute(build, plan, queues),
-        weights=_transfers(build, plan, queues, fetched, beside, "weights"),
+        weights=_transfers(build, plan, queues, fetched, beside + _AFTER_STORE * fenced, "weights"),
         inputs=_transfers(build, plan, queues, tiles.input_bytes, beside + late, "input"),
         stores=_transfers(build, plan, queues, tiles.output_bytes, 2.0 * place + 1, "output"),
         host=_host(build, plan, queues),

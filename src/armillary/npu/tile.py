@@ -23,7 +23,7 @@ from armillary.npu.geometry import FloatArray, Geometry, IntArray
 from armillary.npu.keep import Keeping
 from armillary.npu.place import Engine, Placement
 from armillary.npu.price import compute_cycles
-from armillary.npu.reside import Residency, neighbourhood, partial_bytes, tile_budgets
+from armillary.npu.reside import Residency, neighbourhood, partial_bytes, tile_budgets, usable_bytes
 from armillary.units import MIB
 
 MAX_TILES = 4096  # of one layer
@@ -72,7 +72,7 @@ def tile(
     channels, parts = shapes.outputs.copy(), np.ones(len(shapes), np.int64)
     rows_outer = np.zeros(len(shapes), np.bool_)
     stays = residency.live_bytes + keeping.bytes
-    room = int(chip.scratchpad.size.value) - caching.bytes - neighbourhood(stays)
+    room = usable_bytes(chip) - caching.bytes - neighbourhood(stays)
     load_budget, store_budget = tile_budgets(room, int(stores.max(initial=0)))
     columns = np.stack([getattr(shapes, column.name) for column in fields(Geometry)], axis=1)
     known: dict[tuple[bytes, Placement, tuple[int, ...], bool], tuple[int, int, int, bool] | None] = {}
