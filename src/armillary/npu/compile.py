@@ -18,6 +18,7 @@ from armillary.npu.lower import lower
 from armillary.npu.place import place
 from armillary.npu.plan import Plan
 from armillary.npu.reside import reside
+from armillary.npu.split import in_every_tile, one_tile, split_over_tiles
 from armillary.npu.tile import tile
 from armillary.npu.tiles import cut
 from armillary.workload import Graph, recognise
@@ -35,14 +36,18 @@ def compile_network(graph: Graph, chip: Chip) -> Plan:
         raise InputError("has no operator to run", where=graph.name)
     placements = place(network, chip)
     shapes = geometry(network, placements)
-    residency = reside(network, placements, shapes, chip)
-    caching = cache(placements, shapes, residency, chip)
-    tiling = tile(network, placements, shapes, residency, caching, chip)
-    tiles = cut(placements, shapes, tiling, chip)
+    split = split_over_tiles(network, placements, shapes, chip)
+    one = one_tile(chip)
+    residency = reside(network, placements, split.shapes, one, split.tensor_bytes)
+    caching = cache(placements, split.shapes, residency, one)
+    tiling = tile(network, placements, shapes, split, residency, caching, one)
+    tiles, pieces = cut(placements, shapes, split, tiling, in_every_tile(network, split, residency.staying), chip)
     first_tile, last_tile = np.full(len(shapes), -1, np.int64), np.full(len(shapes), -1, np.int64)
     first_tile[tiles.layer[tiles.first]] = np.flatnonzero(tiles.first)
     last_tile[tiles.layer[tiles.last]] = np.flatnonzero(tiles.last)
-    return Plan(chip, network, placements, shapes, residency, caching, tiling, tiles, first_tile, last_tile)
+    return Plan(
+        chip, network, placements, shapes, split, residency, caching, tiling, tiles, pieces, first_tile, last_tile
+    )
 
 
 def functions(chip: Chip) -> frozenset[str]:

@@ -39,8 +39,9 @@ def layer_figures(plan: Plan, program: Program, timeline: Timeline) -> tuple[Lay
     np.minimum.at(first, layer[computing], start[computing])
     np.maximum.at(last, layer[computing], end[computing])
     moving = np.flatnonzero(moves)
-    wait = per_layer(timeline.latency[mine], computing)
-    work = per_layer(end - start, computing) - wait
+    # Tiles of the chip work side by side: the time of a layer is theirs on average.
+    wait = per_layer(timeline.latency[mine], computing) / plan.split.pieces
+    work = per_layer(end - start, computing) / plan.split.pieces - wait
     queues = max(1, sum(name.startswith("DMA") for name in timeline.resources.names) - 1)
     transfer = per_layer(end - start, moving) / queues
     moved, energy_fj = per_layer(timeline.bytes[mine], moving), per_layer(timeline.energy_fj[mine])
@@ -93,7 +94,7 @@ def bounds(plan: Plan, timeline: Timeline) -> tuple[Bound, ...]:
         "host": (int(span[kinds == "host"].sum()), "operators that the chip supports"),
         HOST_LINK.lower(): (
             over_link + (0 if has_dram else moved),
-            "a faster link, or " + ("fewer weights" if plan.caching.bytes < weights else "smaller inputs and outputs"),
+            "a faster link, or " + ("fewer weights" if plan.cached_bytes < weights else "smaller inputs and outputs"),
         ),
         DRAM: (moved if has_dram else 0, "more DRAM bandwidth, or a larger scratchpad"),
     }

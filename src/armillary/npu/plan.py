@@ -13,8 +13,9 @@ from armillary.npu.fuse import Network
 from armillary.npu.geometry import Geometry, IntArray
 from armillary.npu.place import Engine, Placement
 from armillary.npu.reside import Residency
+from armillary.npu.split import Split
 from armillary.npu.tile import Tiling
-from armillary.npu.tiles import Tiles
+from armillary.npu.tiles import Pieces, Tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +26,12 @@ class Plan:
     network: Network
     placements: tuple[Placement, ...]
     shapes: Geometry
+    split: Split
     residency: Residency
     caching: Caching
     tiling: Tiling
     tiles: Tiles
+    pieces: Pieces
     first_tile: IntArray  # of each layer, -1 on the host, shape (layers,)
     last_tile: IntArray
     inferences: int = 1  # one after the other in the same queues (`repeat`)
@@ -45,6 +48,17 @@ class Plan:
     def tiles_each(self) -> int:
         """Tiles of one inference."""
         return len(self.tiles) // self.inferences
+
+    @property
+    def scratchpad_bytes(self) -> int:
+        """Bytes of the scratchpad of one tile of the chip."""
+        return int(self.chip.scratchpad.size.value) // self.chip.tiles
+
+    @property
+    def cached_bytes(self) -> int:
+        """Bytes of the weights that stay, each once however many tiles of the chip hold it."""
+        each = self.layers_each
+        return int(self.shapes.constant_bytes[:each][self.caching.cached[:each]].sum())
 
     @property
     def host_layers(self) -> tuple[int, ...]:
