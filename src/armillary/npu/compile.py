@@ -15,10 +15,11 @@ from armillary.npu.fold import fold
 from armillary.npu.fuse import fuse
 from armillary.npu.geometry import geometry
 from armillary.npu.lower import lower
+from armillary.npu.part import one_tile
 from armillary.npu.place import place
 from armillary.npu.plan import Plan
 from armillary.npu.reside import reside
-from armillary.npu.split import in_every_tile, one_tile, split_over_tiles
+from armillary.npu.split import in_every_tile, split_over_tiles
 from armillary.npu.tile import tile
 from armillary.npu.tiles import cut
 from armillary.workload import Graph, recognise

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from armillary.engine import GraphBuilder
 from armillary.npu.geometry import IntArray
-from armillary.npu.place import Engine
 from armillary.npu.plan import Plan
 from armillary.npu.queues import Queues
 from armillary.npu.tasks import Block, Tasks, mover_of

@@ -81,9 +81,7 @@ def reside(
     room = neighbourhood(np.maximum(smallest, np.where(on_chip, np.minimum(working_room(shapes, chip), size // 2), 0)))
     names, first, last, may_stay = _lifetimes(network, on_chip, chip)
     tensors = network.graph.tensors
-    sizes = np.array(
-        [tensors[name].bytes if tensor_bytes is None else tensor_bytes[name] for name in names], np.int64
-    )
+    sizes = np.array([tensors[name].bytes if tensor_bytes is None else tensor_bytes[name] for name in names], np.int64)
     resident, in_place_of = np.zeros(len(names), np.bool_), np.full(len(names), -1, np.int64)
     places = _places(network, names, sizes, last)
     live = np.zeros(len(shapes), np.int64)

@@ -92,9 +92,7 @@ def tile(
     load_budget, store_budget = tile_budgets(room, int(mine[1].max(initial=0)))
     for index in np.flatnonzero(loads + stores + streams).tolist():
         grid = _grid(shapes, index, chip)
-        moves = _Moves(
-            *(int(moved[index]) for moved in mine), *(int(pieces[index]) for pieces in split.moved_pieces)
-        )
+        moves = _Moves(*(int(moved[index]) for moved in mine), *(int(pieces[index]) for pieces in split.moved_pieces))
         budgets = (int(load_budget[index]), int(store_budget[index]))
         chosen = _cheapest(shapes, index, placements[index], grid, moves, budgets, chip)
         if chosen is None:

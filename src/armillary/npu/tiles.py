@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from armillary.hardware import Chip
 from armillary.npu.geometry import FloatArray, Geometry, IntArray, input_rows
+from armillary.npu.part import broadcast_cycles, one_tile
 from armillary.npu.place import Engine, Placement, by_placement
 from armillary.npu.price import compute_cycles, scratchpad_elements
 from armillary.npu.reside import partial_bytes
-from armillary.npu.split import Split, broadcast_cycles, one_tile
+from armillary.npu.split import Split
 from armillary.npu.strategies import Strategy
 from armillary.npu.tile import Tiling
 from armillary.workload import ELEMENT_BYTES
@@ -99,6 +100,9 @@ def cut(
     def added(values: IntArray) -> IntArray:
         return np.add.reduceat(values, start) if len(start) else values
 
+    def summed(values: FloatArray) -> FloatArray:
+        return np.bincount(tile, weights=values, minlength=len(layer)).astype(np.float64)
+
     def largest(values: IntArray) -> IntArray:
         return np.maximum.reduceat(values, start) if len(start) else values
 
@@ -109,8 +113,8 @@ def cut(
         engine=np.array([placement.engine for placement in placements], np.int64)[layer],
         cycles=np.maximum.reduceat(pieces.cycles, start) if len(start) else pieces.cycles,
         macs=added(pieces.macs),
-        elements=np.bincount(tile, weights=pieces.elements, minlength=len(layer)),
-        scratchpad_bytes=np.bincount(tile, weights=pieces.scratchpad_bytes, minlength=len(layer)),
+        elements=summed(pieces.elements),
+        scratchpad_bytes=summed(pieces.scratchpad_bytes),
         weight_bytes=added(np.where(alone | (split.weight_pieces[work.layer] > 1), weights, 0)),
         input_bytes=added(np.where(alone | (split.input_pieces[work.layer] > 1), inputs, 0)),
         output_bytes=added(outputs),
@@ -152,9 +156,10 @@ def _share_out(
     shapes: Geometry, split: Split, tiling: Tiling, tile: IntArray, layer: IntArray, place: IntArray, on: IntArray
 ) -> _Work:
     """Return what the tile of the chip `on` does of tile `place` of its layer; arguments have shape (pieces,)."""
-    row_groups, channel_groups, rows_outer, parts = (
-        column[layer] for column in (tiling.row_groups, tiling.channel_groups, tiling.rows_outer, tiling.parts)
+    row_groups, channel_groups, parts = (
+        column[layer] for column in (tiling.row_groups, tiling.channel_groups, tiling.parts)
     )
+    rows_outer = tiling.rows_outer[layer]
     group, part = place // parts, place % parts
     row_group = np.where(rows_outer, group // channel_groups, group % row_groups)
     channel_group = np.where(rows_outer, group % channel_groups, group // row_groups)
@@ -221,10 +226,14 @@ def _moved(work: _Work, shapes: Geometry, tiling: Tiling) -> tuple[IntArray, Int
     layer, channels, outputs = work.layer, work.channels, shapes.outputs[work.layer]
     depth_from, depth_to = (end / shapes.depth[layer] for end in (work.depth_from, work.depth_from + work.depth))
     busy = work.products() > 0
-    weights = _between(tiling.stream_bytes[layer], work.channel_from / outputs, (work.channel_from + channels) / outputs)
+    weights = _between(
+        tiling.stream_bytes[layer], work.channel_from / outputs, (work.channel_from + channels) / outputs
+    )
     weights = np.where(work.loads_weights & busy, _between(weights, depth_from, depth_to), 0)
     read = input_rows(shapes, layer, work.rows) / shapes.in_rows[layer]
-    inputs = np.ceil(tiling.load_bytes[layer] * (read * np.where(shapes.by_channel[layer] == 1, channels / outputs, 1.0)))
+    inputs = np.ceil(
+        tiling.load_bytes[layer] * (read * np.where(shapes.by_channel[layer] == 1, channels / outputs, 1.0))
+    )
     inputs = np.where(work.loads_input & busy, _between(inputs, depth_from, depth_to), 0)
     before, after = _progress(layer, work.written(), shapes.rows * shapes.outputs)
     return weights, inputs, _between(tiling.store_bytes[layer], before, after)
