@@ -83,8 +83,8 @@ def check_choice(plan: Plan) -> None:
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("chip", INTEL)
 def test_networks_are_shared_out_whole(network: str, chip: str) -> None:
-    sizes = {"sequence": 32} if "llama" in network else {}
-    plan = compile_network(load_model(network, dtype="int8", **sizes), hardware.load_chip(chip))
+    graph = load_model(network, dtype="int8", sequence=32 if "llama" in network else None)
+    plan = compile_network(graph, hardware.load_chip(chip))
     check_work_and_traffic(plan)
     check_choice(plan)
 
