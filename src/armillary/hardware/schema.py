@@ -61,6 +61,8 @@ class MatrixArray(Part):
     "The same for depthwise convolutions, which have no input channels to reduce; absent: as macs_per_cycle."
     outputs_per_cycle: Speeds | None = None
     "Outputs that its output stage finishes per cycle, per element type; absent: as many as the array makes."
+    broadcast_per_cycle: Rates | None = None
+    "Results per cycle that can be written to every tile at once, per element type; absent: broadcasts cost no time."
     granules: Granules
     efficiency: Fraction = Quantity(1.0)
     "Share of the cycles in which the array does useful work (control, bank conflicts, stalls take the rest)."
@@ -242,10 +244,9 @@ class Chip(Part):
                 raise ValueError(f"vector.elements_per_cycle lacks {dtype}, which array.macs_per_cycle has")
             if dtype not in self.energy.mac:
                 raise ValueError(f"energy.mac lacks {dtype}, which array.macs_per_cycle has")
-            if self.array.outputs_per_cycle is not None and dtype not in self.array.outputs_per_cycle:
-                raise ValueError(f"array.outputs_per_cycle lacks {dtype}, which array.macs_per_cycle has")
-            if self.array.depthwise_macs_per_cycle is not None and dtype not in self.array.depthwise_macs_per_cycle:
-                raise ValueError(f"array.depthwise_macs_per_cycle lacks {dtype}, which array.macs_per_cycle has")
+            for name in ("depthwise_macs_per_cycle", "outputs_per_cycle", "broadcast_per_cycle"):
+                if dtype not in (getattr(self.array, name) or self.array.macs_per_cycle):
+                    raise ValueError(f"array.{name} lacks {dtype}, which array.macs_per_cycle has")
         if self.parameter_cache is not None and self.parameter_cache.size.value > self.scratchpad.size.value:
             raise ValueError("parameter_cache.size is larger than scratchpad.size, of which it is a part")
         if self.weight_buffer_bytes is not None and self.parameter_cache is not None:

@@ -90,7 +90,7 @@ def again(allocation: Allocation, period: int, inferences: int) -> Allocation:
 
 def _start(plan: Plan, found: Buffers, span: int) -> _Placing:
     """Return the state in which nothing is placed."""
-    room = int(plan.chip.scratchpad.size.value) - aligned(plan.caching.bytes, plan.chip)
+    room = plan.scratchpad_bytes - aligned(plan.caching.bytes, plan.chip)
     nowhere = np.full(len(found), -1, np.int64)
     return _Placing(found, aligned(found.bytes, plan.chip), span, room, nowhere, nowhere.copy())
 
@@ -152,7 +152,7 @@ def _allocation(
     origin = plan.striping.origin[:each]
     _, first, layer = np.unique(origin, return_index=True, return_inverse=True)
     sizes = np.zeros(each, np.int64)
-    sizes[first] = np.where(cached, plan.shapes.constant_bytes, 0)[:each][first]
+    sizes[first] = np.where(cached, plan.split.shapes.constant_bytes, 0)[:each][first]
     before = (np.cumsum(sizes) - sizes)[first][layer]
     return Allocation(
         buffers=placing.buffers,

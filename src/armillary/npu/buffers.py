@@ -41,10 +41,10 @@ def buffers(plan: Plan, fences: frozenset[int]) -> tuple[Buffers, Users]:
     parts: list[Buffers] = []
     users: list[IntArray] = []
     elsewhere = plan.chip.weight_buffer_bytes is not None
-    weights = np.zeros_like(tiles.weight_bytes) if elsewhere else tiles.weight_bytes
+    weights = np.zeros_like(tiles.weight_room) if elsewhere else tiles.weight_room
     for kind, moved, until in (
         (BufferKind.WEIGHTS, weights, plan.keeping.until),
-        (BufferKind.INPUT, tiles.input_bytes, None),
+        (BufferKind.INPUT, tiles.input_room, None),
     ):
         at = np.flatnonzero(moved)
         after = (order.load_after_tile[at], order.load_after_store[at])
@@ -52,9 +52,9 @@ def buffers(plan: Plan, fences: frozenset[int]) -> tuple[Buffers, Users]:
     at = np.flatnonzero(tiles.sum_bytes)
     after = (order.after_tile[at], order.after_store[at])
     _take_turns(parts, users, BufferKind.SUMS, plan, at, tiles.sum_bytes[at], at, at + tiles.sum_tiles[at] - 1, *after)
-    at = np.flatnonzero(tiles.output_bytes)
+    at = np.flatnonzero(tiles.output_room)
     after = (order.after_tile[at], order.after_store[at])
-    _take_turns(parts, users, BufferKind.OUTPUT, plan, at, tiles.output_bytes[at], at, at, *after)
+    _take_turns(parts, users, BufferKind.OUTPUT, plan, at, tiles.output_room[at], at, at, *after)
     _activations(parts, users, plan, order)
     columns = {
         column.name: np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(Buffers)

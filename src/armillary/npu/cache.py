@@ -39,7 +39,7 @@ def cache(
     # The stripes of a layer share its weights: they count once, at the first.
     first = np.unique(origin, return_index=True)[1]
     weights = np.zeros(len(shapes), np.int64)
-    weights[first] = np.where(on_chip, shapes.constant_bytes, 0)[first]
+    np.maximum.at(weights, first[_ranks(origin)], np.where(on_chip, shapes.constant_bytes, 0))
     size, limit = usable_bytes(chip), int(chip.parameter_cache.size.value)
     # If all weights fit, none needs tiles to be streamed through.
     without_streaming = min(limit, size - int((residency.live_bytes + neighbourhood(residency.smallest_bytes)).max()))

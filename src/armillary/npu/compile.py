@@ -20,9 +20,11 @@ from armillary.npu.fuse import fuse
 from armillary.npu.geometry import geometry
 from armillary.npu.keep import keep
 from armillary.npu.lower import lower
+from armillary.npu.part import one_tile
 from armillary.npu.place import Placement, place
 from armillary.npu.plan import Plan
 from armillary.npu.reside import reside
+from armillary.npu.split import in_every_tile, split_over_tiles
 from armillary.npu.stripe import judge, stripe
 from armillary.npu.striping import Striping, cut_rows, unstriped
 from armillary.npu.tile import tile
@@ -56,20 +58,22 @@ def _plan(striping: Striping, whole_placements: tuple[Placement, ...], chip: Chi
     network, origin = striping.network, striping.origin
     placements = tuple(whole_placements[index] for index in origin.tolist())
     shapes = geometry(network, placements)
+    split = split_over_tiles(network, placements, shapes, chip)
+    one = one_tile(chip)
     spills: tuple[Spill, ...] = ()
     while True:
         moved = striping.leaving | {spill.tensor for spill in spills}
-        residency = reside(network, placements, shapes, chip, moved)
-        caching = cache(origin, placements, shapes, residency, chip)
-        keeping = keep(origin, placements, shapes, residency, caching, chip)
-        tiling = tile(network, placements, shapes, residency, caching, keeping, chip)
-        tiles = cut(placements, shapes, tiling, chip)
+        residency = reside(network, placements, split.shapes, one, moved, split.tensor_bytes)
+        caching = cache(origin, placements, split.shapes, residency, one)
+        keeping = keep(origin, placements, split.shapes, residency, caching, one)
+        tiling = tile(network, placements, shapes, split, residency, caching, keeping, one)
+        tiles, pieces = cut(placements, shapes, split, tiling, in_every_tile(network, split, residency.staying), chip)
         first_tile, last_tile = np.full(len(shapes), -1, np.int64), np.full(len(shapes), -1, np.int64)
         first_tile[tiles.layer[tiles.first]] = np.flatnonzero(tiles.first)
         last_tile[tiles.layer[tiles.last]] = np.flatnonzero(tiles.last)
         plan = Plan(
-            chip, network, placements, shapes, residency, caching, keeping, tiling, tiles, first_tile, last_tile,
-            striping, shapes,
+            chip, network, placements, shapes, split, residency, caching, keeping, tiling, tiles, pieces,
+            first_tile, last_tile, striping, shapes,
         )  # fmt: skip
         found = allocate(plan, spills)
         if isinstance(found, Allocation):

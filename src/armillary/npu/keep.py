@@ -68,7 +68,8 @@ def keep(
     for index in striped.tolist():
         weights = int(shapes.weight_bytes[index])
         span = slice(index, int(last[index]) + 1 + linger)
-        if int(left[span].min()) >= weights:
+        # A later stripe that is split otherwise among the tiles of the chip may need more in each of them.
+        if int(left[span].min()) >= weights >= int(shapes.weight_bytes[origin == origin[index]].max()):
             left[span] -= weights
             held[span] += weights
             until[index] = last[index]

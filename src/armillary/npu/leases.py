@@ -16,40 +16,43 @@ from armillary.engine import GraphBuilder
 from armillary.npu.geometry import IntArray
 from armillary.npu.plan import Plan
 from armillary.npu.queues import Queues
-from armillary.npu.tasks import Block, Tasks
+from armillary.npu.tasks import Tasks
 
 
 def hold(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> IntArray:
     """Add the leases of all tiles and activations; return their addresses, -1 in a weight buffer, shape (leases,)."""
-    tiles, compute, at = plan.tiles, tasks.compute.ids, plan.allocation.users
-    streamed = np.flatnonzero(tiles.weight_bytes)
-    weights = (
-        Block(compute[streamed], streamed, 2.0 * streamed.astype(np.float64))
-        if plan.chip.streams_weights
-        else tasks.weights
-    )
-    for block, moved, held, room in (
-        (weights, tiles.weight_bytes, plan.keeping.until, queues.weight_room),
-        (tasks.inputs, tiles.input_bytes, None, queues.scratchpad),
-    ):
-        users = compute[last_use(block.at, plan, held)]
-        _lease_pairs(build, room, moved[block.at], block.ids, users)
+    tiles, stores, at = plan.tiles, tasks.stores, plan.allocation.users
+    weighed = _hold_weights(build, plan, tasks, queues)
+    leases = _leases(build, queues.scratchpad, tiles.input_room[tasks.inputs.at])
+    build.member(tasks.inputs.ids, leases)
+    _join(build, tasks, last_use(tasks.inputs.at, plan), leases)
     sums = np.flatnonzero(tiles.sum_bytes)
-    _lease_pairs(
-        build, queues.scratchpad, tiles.sum_bytes[sums], compute[sums], compute[sums + tiles.sum_tiles[sums] - 1]
-    )
-    stored = tiles.output_bytes[tasks.stores.at]
-    _lease_pairs(build, queues.scratchpad, stored, compute[tasks.stores.at], tasks.stores.ids)
+    leases = _leases(build, queues.scratchpad, tiles.sum_bytes[sums])
+    _join(build, tasks, sums, leases)
+    _join(build, tasks, sums + tiles.sum_tiles[sums] - 1, leases)
+    leases = _leases(build, queues.scratchpad, tiles.output_room[stores.at])
+    _join(build, tasks, stores.at, leases)
+    build.member(stores.ids, leases)
     roots = _hold_activations(build, plan, tasks, queues)
     return np.concatenate(
-        (
-            at.weights[weights.at],
-            at.inputs[tasks.inputs.at],
-            at.sums[sums],
-            at.outputs[tasks.stores.at],
-            at.tensors[roots],
-        )
+        (at.weights[weighed], at.inputs[tasks.inputs.at], at.sums[sums], at.outputs[stores.at], at.tensors[roots])
     )
+
+
+def _hold_weights(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> IntArray:
+    """Add the leases of streamed weights; return the tiles for which they come, shape (leases,)."""
+    tiles = plan.tiles
+    at = np.flatnonzero(tiles.weight_bytes) if plan.chip.streams_weights else tasks.weights.at
+    leases = _leases(build, queues.weight_room, tiles.weight_room[at])
+    until = last_use(at, plan, plan.keeping.until)
+    if plan.chip.streams_weights:  # they arrive while the tile is computed
+        _join(build, tasks, at, leases)
+        later = np.flatnonzero(until != at)
+        until, leases = until[later], leases[later]
+    else:
+        build.member(tasks.weights.ids, leases)
+    _join(build, tasks, until, leases)
+    return at
 
 
 def last_use(at: IntArray, plan: Plan, until: IntArray | None = None) -> IntArray:
@@ -66,16 +69,19 @@ def last_use(at: IntArray, plan: Plan, until: IntArray | None = None) -> IntArra
     return np.where(same & (until[layer] == layer), following - 1, plan.last_tile[until[layer]])
 
 
-def _lease_pairs(build: GraphBuilder, pool: int, units: IntArray, first: IntArray, last: IntArray) -> None:
-    leases = [build.lease(pool, size) for size in units.tolist()]
-    build.member(first, leases)
-    longer = np.flatnonzero(first != last)
-    build.member(last[longer], np.array(leases, np.int64)[longer])
+def _leases(build: GraphBuilder, pool: int, units: IntArray) -> IntArray:
+    return np.array([build.lease(pool, size) for size in units.tolist()], np.int64)
+
+
+def _join(build: GraphBuilder, tasks: Tasks, tiles: IntArray, leases: IntArray) -> None:
+    """Make all tasks that compute a tile members of its lease."""
+    members, index = tasks.computing(tiles)
+    build.member(members, leases[index])
 
 
 def _hold_activations(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> list[int]:
     """Add a lease for each activation that stays and takes over nothing; return those tensors."""
-    network, compute = plan.network, tasks.compute.ids
+    network = plan.network
     members: dict[str, list[int]] = {}
     for task, at in zip(tasks.arrivals.ids.tolist(), tasks.arrivals.at.tolist(), strict=True):
         members[network.inputs[at]] = [task]
@@ -83,10 +89,11 @@ def _hold_activations(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Que
         first, last = int(plan.first_tile[index]), int(plan.last_tile[index])
         if first < 0:
             continue
+        begins, ends = (tasks.of(tile) for tile in (first, last))
         for name in layer.sources:
-            members.setdefault(name, []).append(int(compute[last]))
+            members.setdefault(name, []).extend(ends)
         for name in layer.outputs:
-            members[name] = [int(compute[first]), int(compute[last])]
+            members[name] = [*begins, *ends]
     residency = plan.residency
     lease_of: dict[int, int] = {}
     holders: dict[int, dict[int, None]] = {}

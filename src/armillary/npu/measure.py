@@ -41,10 +41,12 @@ def layer_figures(plan: Plan, program: Program, timeline: Timeline) -> tuple[Lay
     np.minimum.at(first, layer[computing], start[computing])
     np.maximum.at(last, layer[computing], end[computing])
     moving = np.flatnonzero(moves)
-    wait = per_layer(timeline.latency[mine], computing)
-    work = per_layer(end - start, computing) - wait
+    # Tiles of the chip work side by side: the time of a layer is theirs on average.
+    together = plan.split.pieces[program.layer[mine]]
+    wait = per_layer(timeline.latency[mine] / together, computing)
+    work = per_layer((end - start) / together, computing) - wait
     # A tile whose weights arrive while it computes may have waited for them.
-    streamed = _streamed_ticks(plan, timeline, program)[mine]
+    streamed = _streamed_ticks(plan, timeline, program)[mine] / together
     work -= per_layer(streamed)
     queues = max(1, sum(name.startswith("DMA") for name in timeline.resources.names) - 1)
     apart = plan.chip.weight_memory is not None
@@ -112,7 +114,7 @@ def bounds(plan: Plan, program: Program, timeline: Timeline) -> tuple[Bound, ...
         "host": (int(span[kinds == "host"].sum()), "operators that the chip supports"),
         HOST_LINK.lower(): (
             over_link + (0 if has_dram else moved),
-            "a faster link, or " + ("fewer weights" if plan.caching.bytes < weights else "smaller inputs and outputs"),
+            "a faster link, or " + ("fewer weights" if plan.cached_bytes < weights else "smaller inputs and outputs"),
         ),
         "control processor": (int(span[kinds == ISSUE].sum()), "fewer and larger tasks, or a faster control processor"),
         DRIVER.lower(): (int(span[kinds == SUBMIT].sum()), "more inferences in flight, or a leaner driver"),

@@ -17,9 +17,10 @@ from armillary.npu.geometry import Geometry, IntArray
 from armillary.npu.keep import Keeping
 from armillary.npu.place import Engine, Placement
 from armillary.npu.reside import Residency
+from armillary.npu.split import Split
 from armillary.npu.striping import Striping
 from armillary.npu.tile import Tiling
-from armillary.npu.tiles import Tiles
+from armillary.npu.tiles import Pieces, Tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,13 @@ class Plan:
     network: Network
     placements: tuple[Placement, ...]
     shapes: Geometry
+    split: Split
     residency: Residency
     caching: Caching
     keeping: Keeping
     tiling: Tiling
     tiles: Tiles
+    pieces: Pieces
     first_tile: IntArray  # of each layer, -1 on the host, shape (layers,)
     last_tile: IntArray
     striping: Striping  # of one inference
@@ -54,6 +57,16 @@ class Plan:
     def tiles_each(self) -> int:
         """Tiles of one inference."""
         return len(self.tiles) // self.inferences
+
+    @property
+    def scratchpad_bytes(self) -> int:
+        """Bytes of the scratchpad of one tile of the chip."""
+        return int(self.chip.scratchpad.size.value) // self.chip.tiles
+
+    @property
+    def cached_bytes(self) -> int:
+        """Bytes of the weights that stay, each once however many tiles of the chip hold it."""
+        return int(self.whole.constant_bytes[self.caching.cached[self.striping.whole_place]].sum())
 
     @property
     def macs(self) -> int:

@@ -1,10 +1,11 @@
 """The resources of a chip in the event engine.
 
 In:  a `Chip` and the bytes that cached weights take. Out: `Queues`, the resource numbers in a `GraphBuilder`.
-Servers are in-order queues (their order is a chain of edges): the array, the vector engine unless it shares the array,
-DMA engines, that of the weights where these lie in a memory of their own, the host link, the host. Bytes of transfers
-share the rate of the memory or link behind them; the rest of the scratchpad is a pool from which tiles and activations
-take leases, a buffer of weights another one.
+Servers are in-order queues (their order is a chain of edges): the array, the vector engine unless it shares the array
+(both of every tile of the chip), DMA engines, that of the weights where these lie in a memory of their own, the host
+link, the host. Bytes of transfers share the rate of the memory or link behind them; the rest of the scratchpad is a
+pool from which tiles and activations take leases, a buffer of weights another one. Buffers lie at the same address in
+every tile of the chip, so that the pool is the scratchpad of one.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ ONE_AT_A_TIME = " queue"  # suffix of the server that keeps transfers of a link 
 class Queues:
     """Resource numbers; -1 where the chip has no such part."""
 
-    array: int
-    vector: int  # the array's where they share
+    array: tuple[int, ...]  # of each tile of the chip
+    vector: tuple[int, ...]  # the array's where they share
     host: int
     link: int  # bytes to and from the host
     link_queue: int
@@ -48,10 +49,17 @@ class Queues:
         return self.dma or (self.link_queue,)
 
 
+def engine_name(engine: str, tile: int, chip: Chip) -> str:
+    """Return the name of `engine` (ARRAY or VECTOR) of a tile of `chip`."""
+    return engine if chip.tiles == 1 else f"Tile {tile} {engine}"
+
+
 def declare(build: GraphBuilder, chip: Chip, cached_bytes: int) -> Queues:
-    """Add the resources of `chip` to `build`."""
-    array = build.server(ARRAY)
-    vector = array if chip.vector.shares_array else build.server(VECTOR)
+    """Add the resources of `chip` to `build`; `cached_bytes` of weights stay in each of its tiles."""
+    array = tuple(build.server(engine_name(ARRAY, tile, chip)) for tile in range(chip.tiles))
+    vector = array
+    if not chip.vector.shares_array:
+        vector = tuple(build.server(engine_name(VECTOR, tile, chip)) for tile in range(chip.tiles))
     host = build.server(HOST)
     link = link_queue = dram = -1
     dma: tuple[int, ...] = ()
@@ -61,7 +69,7 @@ def declare(build: GraphBuilder, chip: Chip, cached_bytes: int) -> Queues:
     if chip.dram is not None:
         dram = build.link(chip.dram.kind, capacity=chip.dram.rate.value)
         dma = tuple(build.server(f"DMA {number}") for number in range(chip.dram.dma_engines))
-    scratchpad = build.pool(SCRATCHPAD, units=int(chip.scratchpad.size.value) - cached_bytes)
+    scratchpad = build.pool(SCRATCHPAD, units=int(chip.scratchpad.size.value) // chip.tiles - cached_bytes)
     weight_memory = weight_dma = -1
     weight_room = scratchpad
     if chip.weight_memory is not None:

@@ -23,8 +23,9 @@ from armillary.npu.keep import Keeping
 from armillary.npu.leases import last_use
 from armillary.npu.plan import Plan
 from armillary.npu.reside import Residency
+from armillary.npu.split import copies
 from armillary.npu.tile import Tiling
-from armillary.npu.tiles import Tiles
+from armillary.npu.tiles import Pieces, Tiles
 from armillary.workload import Graph
 
 APART = 2  # tiles between inferences that share no scratchpad: as far as loads run ahead
@@ -36,7 +37,7 @@ def repeat(plan: Plan, inferences: int, queue_depth: int) -> Plan:
     """Return the plan of `inferences` copies of `plan`, of which `queue_depth` may be in flight."""
     if inferences == 1:
         return plan
-    room = int(plan.chip.scratchpad.size.value) - plan.caching.bytes
+    room = plan.scratchpad_bytes - plan.caching.bytes
     left = room - occupied_bytes(_copies(plan, min(inferences, _NEIGHBOURS), queue_depth))
     whole = _copies(plan, inferences, queue_depth)
     leads = dict.fromkeys((_lead(plan, left), 1)) if bool((left >= 0).all()) else ()
@@ -57,7 +58,7 @@ def _lead(plan: Plan, left: IntArray) -> int:
 
 
 def occupied_bytes(plan: Plan) -> IntArray:
-    """Return the bytes that leases hold while each tile runs, as its order allows at most, shape (tiles,).
+    """Return the bytes in one tile of the chip that leases hold while each tile runs, at most, shape (tiles,).
 
     A load of tile j may come while tile j - 1 runs, a store may last until tile j + 1 has run; an activation stays from
     its first writer (an input: from the tile before its inference) to its last reader.
@@ -70,16 +71,16 @@ def occupied_bytes(plan: Plan) -> IntArray:
         np.add.at(step, np.maximum(first, 0), size)
         np.add.at(step, np.minimum(last, count - 1) + 1, -size)
 
-    moves: list[tuple[IntArray, IntArray | None]] = [(tiles.input_bytes, None)]
+    rooms: list[tuple[IntArray, IntArray | None]] = [(tiles.input_room, None)]
     if plan.chip.weight_buffer_bytes is None:
-        moves.append((tiles.weight_bytes, plan.keeping.until))
-    for moved, until in moves:
-        at = np.flatnonzero(moved)
-        hold(moved[at], at - 1, last_use(at, plan, until))
+        rooms.append((tiles.weight_room, plan.keeping.until))
+    for room, until in rooms:
+        at = np.flatnonzero(room)
+        hold(room[at], at - 1, last_use(at, plan, until))
     sums = np.flatnonzero(tiles.sum_bytes)
     hold(tiles.sum_bytes[sums], sums, sums + tiles.sum_tiles[sums] - 1)
-    stored = np.flatnonzero(tiles.output_bytes)
-    hold(tiles.output_bytes[stored], stored, stored + 1)
+    stored = np.flatnonzero(tiles.output_room)
+    hold(tiles.output_room[stored], stored, stored + 1)
     at = np.flatnonzero(residency.resident)
     begin = plan.first_tile[residency.first[at]]
     inputs = np.array([residency.names[index] in set(plan.network.inputs) for index in at.tolist()], np.bool_)
@@ -110,6 +111,7 @@ def _copies(plan: Plan, times: int, queue_depth: int) -> Plan:
         network=_network(plan.network, times),
         placements=plan.placements * times,
         shapes=Geometry(*(np.tile(getattr(plan.shapes, column.name), times) for column in fields(Geometry))),
+        split=copies(plan.split, times),
         residency=_residency(plan.residency, layers, times),
         caching=Caching(np.tile(plan.caching.cached, times), plan.caching.bytes),
         keeping=_keeping(plan.keeping, times),
@@ -117,6 +119,10 @@ def _copies(plan: Plan, times: int, queue_depth: int) -> Plan:
         tiles=replace(
             Tiles(*(np.tile(getattr(tiles, column.name), times) for column in fields(Tiles))),
             layer=np.tile(tiles.layer, times) + np.repeat(np.arange(times), count) * layers,
+        ),
+        pieces=replace(
+            Pieces(*(np.tile(getattr(plan.pieces, column.name), times) for column in fields(Pieces))),
+            tile=np.tile(plan.pieces.tile, times) + np.repeat(np.arange(times), len(plan.pieces)) * count,
         ),
         first_tile=shifted(plan.first_tile),
         last_tile=shifted(plan.last_tile),

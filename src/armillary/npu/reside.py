@@ -9,6 +9,7 @@ decided before and the tiles that the layer and its neighbours need to work.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import overload
 
@@ -39,7 +40,7 @@ class Residency:
     """Lifetimes of activations; tensor columns have shape (tensors,), layer columns shape (layers,)."""
 
     names: tuple[str, ...]
-    bytes: IntArray
+    bytes: IntArray  # in the scratchpad
     first: IntArray  # layer that writes it (0 for an input of the network)
     last: IntArray  # last layer that reads it
     resident: npt.NDArray[np.bool_]
@@ -61,8 +62,17 @@ def reside(
     shapes: Geometry,
     chip: Chip,
     moved: frozenset[str] = frozenset(),
+    tensor_bytes: Mapping[str, int] | None = None,
 ) -> Residency:
-    """Decide which activations of `network` stay in the scratchpad of `chip`; those in `moved` do not.
+    """Decide which activations of `network` stay in the scratchpad of `chip`.
+
+    Args:
+        network: layers in order.
+        placements: where they run.
+        shapes: of the layers, or of what one tile of a chip does of them.
+        chip: the chip, or one tile of it.
+        moved: activations that do not stay.
+        tensor_bytes: that each activation takes in the scratchpad, by name; absent: all of it.
 
     Raises:
         InfeasibleError: a layer does not fit at its smallest tiling; names it, its largest tensor, the shortfall.
@@ -76,7 +86,8 @@ def reside(
     room = layer_room(shapes, on_chip, chip)
     names, first, last, may_stay = _lifetimes(network, on_chip, chip)
     may_stay &= np.array([name not in moved for name in names], np.bool_)
-    sizes = np.array([network.graph.tensors[name].bytes for name in names], np.int64)
+    tensors = network.graph.tensors
+    sizes = np.array([tensors[name].bytes if tensor_bytes is None else tensor_bytes[name] for name in names], np.int64)
     resident, in_place_of = np.zeros(len(names), np.bool_), np.full(len(names), -1, np.int64)
     places = _places(network, names, sizes, last)
     live = np.zeros(len(shapes), np.int64)
@@ -128,7 +139,7 @@ def row_room(shapes: Geometry) -> IntArray:
 
 def layer_room(shapes: Geometry, on_chip: npt.NDArray[np.bool_], chip: Chip) -> IntArray:
     """Return the bytes to leave for the tiles of each layer and its neighbours, beside what stays, shape (layers,)."""
-    working = np.minimum(_working_room(shapes, chip), int(chip.scratchpad.size.value) // 2)
+    working = np.minimum(working_room(shapes, chip), int(chip.scratchpad.size.value) // 2)
     return neighbourhood(np.where(on_chip, np.maximum(smallest_room(shapes), working), 0))
 
 
@@ -154,7 +165,7 @@ def neighbourhood(values: IntArray) -> IntArray:
     return np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
 
 
-def _working_room(shapes: Geometry, chip: Chip) -> IntArray:
+def working_room(shapes: Geometry, chip: Chip) -> IntArray:
     """Return the room for tiles of one row and one granule of output channels, which keep the array filled."""
     whole = np.ones(len(shapes), np.int64)
     loads, stores = _tile_bytes(shapes, np.minimum(shapes.outputs, chip.array.granules.outputs), whole)

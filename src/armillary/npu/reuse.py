@@ -25,16 +25,18 @@ def guard(plan: Plan, tasks: Tasks) -> Pairs:
 
 def _between_engines(plan: Plan, tasks: Tasks) -> Pairs:
     """Order tile j, and its loads, after tile j - 3 and its store where in-order engines do not."""
-    engine, compute = plan.engines, tasks.compute.ids
+    engine = plan.engines
     third = np.arange(3, len(engine))
     apart = third[engine[third - 3] != engine[third - 2]]
-    pairs: Pairs = [(compute[apart - 3], compute[apart])]
+    pairs: Pairs = [tasks.across(apart - 3, apart)]
     for block in (tasks.weights, tasks.inputs):
         load = block.by_tile(len(engine))[apart]
-        pairs.append((compute[apart[load >= 0] - 3], load[load >= 0]))
+        before, index = tasks.computing(apart[load >= 0] - 3)
+        pairs.append((before, load[load >= 0][index]))
     apart = third[engine[third - 1] != engine[third]]
     store = tasks.stores.by_tile(len(engine))[apart - 3]
-    pairs.append((store[store >= 0], compute[apart[store >= 0]]))
+    after, index = tasks.computing(apart[store >= 0])
+    pairs.append((store[store >= 0][index], after))
     # An input that stays begins when the tile at its gate has been computed (`order`): the one before it too.
     arrivals, inputs = tasks.arrivals, plan.network.inputs
     inference = arrivals.at * plan.inferences // max(1, len(inputs))
@@ -42,18 +44,18 @@ def _between_engines(plan: Plan, tasks: Tasks) -> Pairs:
     stays = np.array([plan.residency.stays(inputs[at]) for at in arrivals.at.tolist()], np.bool_)
     late = np.flatnonzero((gate >= 1) & stays)
     late = late[engine[gate[late] - 1] != engine[gate[late]]]
-    pairs.append((compute[gate[late] - 1], arrivals.ids[late]))
+    before, index = tasks.computing(gate[late] - 1)
+    pairs.append((before, arrivals.ids[late][index]))
     return pairs
 
 
 def _fenced(plan: Plan, tasks: Tasks) -> Pairs:
     """Let the first two tiles of a fenced layer, and their loads, wait for the last tiles and stores before it."""
-    compute = tasks.compute.ids
     takers = (tasks.compute, tasks.weights, tasks.inputs)
     pairs: Pairs = []
     for start in plan.starts(plan.allocation.fences).tolist():
         stores = tasks.stores.ids[tasks.stores.at < start][-1:]
-        before = np.concatenate([compute[max(0, start - 2) : start], stores])
+        before = np.concatenate([tasks.computing(np.arange(max(0, start - 2), start))[0], stores])
         after = np.concatenate([block.ids[(block.at >= start) & (block.at < start + 2)] for block in takers])
         pairs.append((np.repeat(before, len(after)), np.tile(after, len(before))))
     return pairs

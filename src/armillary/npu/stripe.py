@@ -19,6 +19,7 @@ import numpy.typing as npt
 from armillary.npu.chains import Chain, Links, Trace, links, trace
 from armillary.npu.geometry import FloatArray, IntArray
 from armillary.npu.pace import pace, step_s
+from armillary.npu.part import one_tile
 from armillary.npu.place import Engine
 from armillary.npu.plan import Plan
 from armillary.npu.price import compute_cycles
@@ -137,7 +138,7 @@ def _whole(plan: Plan, linked: Links) -> _Whole:
         price_s=price_s,
         compute_s=compute_s,
         moved=moved,
-        room=layer_room(shapes, on_chip, chip),
+        room=layer_room(plan.split.shapes, on_chip, one_tile(chip)),
         work=np.where(shapes.macs > 0, shapes.macs, elements),
         stream=np.where(on_chip & ~plan.caching.cached, shapes.weight_bytes, 0),
     )
@@ -257,7 +258,9 @@ def _left(whole: _Whole, first: int, last: int, traced: Trace, begins: IntArray)
         sizes.append(np.maximum.reduceat(high - low, begins) * row)
     held = (np.stack(covers, axis=1) @ np.stack(sizes)).max(axis=0) if covers else np.zeros(len(begins))
     room = int(whole.room[first : last + 1].max())
-    size = int(plan.chip.scratchpad.size.value)
+    # Stripes lie in segments where the chip has several tiles.
+    held = np.ceil(held / plan.chip.tiles)
+    size = plan.scratchpad_bytes
     return np.floor(size - int(residency.bytes[beside].sum()) - room - held).astype(np.int64)
 
 
@@ -305,7 +308,9 @@ def _steps(
                 if whole.linked.writer.get(leaf, -1) < first and not plan.residency.stays(leaf):
                     inputs += (row_to - row_from) * row_bytes(tensors[leaf])
         streamed = np.where(starts | ~weights_stay[at], float(whole.stream[index]), 0.0)
-        again = 0.0 if plan.shapes.by_channel[index] else _again(inputs, streamed, weights_stay[at], share)
+        again = (
+            0.0 if plan.shapes.by_channel[index] else _again(inputs, streamed, weights_stay[at], share, plan.chip.tiles)
+        )
         load[:, at] = inputs + streamed + again
         loads[:, at] = (inputs > 0) * 1.0 + (streamed > 0)
         name = whole.linked.output(index)
@@ -318,15 +323,18 @@ def _steps(
     return np.add.reduceat(steps, begins * layers), moved
 
 
-def _again(inputs: FloatArray, weights: FloatArray, once: npt.NDArray[np.bool_], share: FloatArray) -> FloatArray:
+def _again(
+    inputs: FloatArray, weights: FloatArray, once: npt.NDArray[np.bool_], share: FloatArray, tiles: int
+) -> FloatArray:
     """Return the bytes loaded again by stripes of which inputs and weights do not fit at once, shape (stripes,).
 
+    Each of the `tiles` of the chip has its rows of the inputs, and all weights.
     Either the inputs come again for every `share` of the weights, or the weights, unless they come `once`, for every
     `share` of the inputs.
     """
     inputs_again = inputs * (np.ceil(weights / share) - 1)
-    weights_again = np.where(once, np.inf, weights * (np.ceil(inputs / share) - 1))
-    fits = (inputs + weights <= 2 * share) | (inputs == 0) | (weights == 0)
+    weights_again = np.where(once, np.inf, weights * (np.ceil(inputs / tiles / share) - 1))
+    fits = (inputs / tiles + weights <= 2 * share) | (inputs == 0) | (weights == 0)
     return np.where(fits, 0.0, np.minimum(inputs_again, weights_again))
 
 

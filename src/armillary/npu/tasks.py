@@ -51,12 +51,33 @@ class Tasks:
     host: Block
     arrivals: Block  # inputs of the network over the host link
     departures: Block  # outputs of the network over the host link, where they lie in DRAM
+    pieces_before: IntArray  # of each tile, and all of them; shape (tiles + 1,)
+
+    def computing(self, tiles: IntArray) -> tuple[IntArray, IntArray]:
+        """Return the tasks that compute `tiles`, one for each piece, and for each the index into `tiles`."""
+        begin = self.pieces_before[tiles]
+        each = self.pieces_before[tiles + 1] - begin
+        index = np.repeat(np.arange(len(tiles)), each)
+        within = np.arange(len(index)) - np.repeat(np.cumsum(each) - each, each)
+        return self.compute.ids[begin[index] + within], index
+
+    def of(self, tile: int) -> list[int]:
+        """Return the tasks that compute `tile`."""
+        found: list[int] = self.compute.ids[self.pieces_before[tile] : self.pieces_before[tile + 1]].tolist()
+        return found
+
+    def across(self, before: IntArray, after: IntArray) -> tuple[IntArray, IntArray]:
+        """Return (sources, targets): every task that computes a tile of `before` with all of its tile of `after`."""
+        sources, first = self.computing(before)
+        targets, second = self.computing(after[first])
+        return sources[second], targets
 
     def keys(self, count: int) -> FloatArray:
         """Return the place of each of `count` tasks in the order of its queue."""
         key = np.zeros(count)
         for block in (getattr(self, part.name) for part in fields(self)):
-            key[block.ids] = block.key
+            if isinstance(block, Block):
+                key[block.ids] = block.key
         return key
 
 
@@ -67,16 +88,18 @@ def create(build: GraphBuilder, plan: Plan, queues: Queues) -> Tasks:
     fenced = np.zeros(len(plan.tiles), np.bool_)
     fenced[plan.starts(plan.allocation.fences)] = True
     late = _AFTER_STORE * (_waits_for_neighbour(plan) | fenced).astype(np.float64)
-    tiles = plan.tiles
+    tiles, split = plan.tiles, plan.split
     fetched = np.zeros_like(tiles.weight_bytes) if plan.chip.streams_weights else tiles.weight_bytes
+    late_weights = beside + _AFTER_STORE * fenced
     return Tasks(
         compute=_compute(build, plan, queues),
-        weights=_transfers(build, plan, queues, fetched, beside + _AFTER_STORE * fenced, "weights"),
-        inputs=_transfers(build, plan, queues, tiles.input_bytes, beside + late, "input"),
-        stores=_transfers(build, plan, queues, tiles.output_bytes, 2.0 * place + 1, "output"),
+        weights=_transfers(build, plan, queues, fetched, late_weights, "weights", split.weight_pieces),
+        inputs=_transfers(build, plan, queues, tiles.input_bytes, beside + late, "input", split.input_pieces),
+        stores=_transfers(build, plan, queues, tiles.output_bytes, 2.0 * place + 1, "output", split.pieces),
         host=_host(build, plan, queues),
         arrivals=_arrivals(build, plan, queues),
         departures=_departures(build, plan, queues),
+        pieces_before=np.searchsorted(plan.pieces.tile, np.arange(len(tiles) + 1)),
     )
 
 
@@ -86,44 +109,60 @@ def ticks(seconds: FloatArray) -> IntArray:
 
 
 def _compute(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
-    tiles, chip = plan.tiles, plan.chip
-    on_vector = tiles.engine == Engine.VECTOR
+    pieces, chip = plan.pieces, plan.chip
+    layer = plan.tiles.layer[pieces.tile]
+    on_vector = plan.tiles.engine[pieces.tile] == Engine.VECTOR
     mac_j = np.array([chip.energy.mac[p.dtype].value if p.engine != Engine.HOST else 0.0 for p in plan.placements])
     energy_j = (
-        tiles.macs * mac_j[tiles.layer]
-        + tiles.elements * chip.energy.vector_element.value
-        + tiles.scratchpad_bytes * chip.energy.scratchpad.value
+        pieces.macs * mac_j[layer]
+        + pieces.elements * chip.energy.vector_element.value
+        + pieces.scratchpad_bytes * chip.energy.scratchpad.value
     )
-    duration = ticks(tiles.cycles / chip.clock.value)
-    latency = np.where(tiles.first, to_ticks(chip.control.layer_cost.value, PICOSECOND), 0)
-    streamed = tiles.weight_bytes if chip.streams_weights else np.zeros_like(tiles.weight_bytes)
+    duration = ticks(pieces.cycles / chip.clock.value)
+    latency = np.where(plan.tiles.first[pieces.tile], to_ticks(chip.control.layer_cost.value, PICOSECOND), 0)
+    streamed = _streamed_bytes(plan)
     energy_j += streamed * (chip.energy.weight_memory.value + chip.energy.scratchpad.value)
-    ids = np.zeros(len(tiles), np.int64)
-    for chosen, kind, server in ((~on_vector, "array", queues.array), (on_vector, "vector", queues.vector)):
+    ids = np.zeros(len(pieces), np.int64)
+    for chosen, kind, servers in ((~on_vector, "array", queues.array), (on_vector, "vector", queues.vector)):
         at = np.flatnonzero(chosen)
         ids[at] = build.tasks(
             len(at),
-            labels=_labels(plan, tiles.layer[at]),
+            labels=_labels(plan, layer[at]),
             kind=kind,
             duration=duration[at],
             latency=latency[at],
             bytes=streamed[at].astype(np.float64),
             energy_fj=_femtojoules(energy_j[at]),
         )
-        build.demand(ids[at], server)
+        build.demand(ids[at], np.array(servers, np.int64)[pieces.on[at]])
     if chip.streams_weights:
         build.cross(ids[streamed > 0], queues.weight_memory)
-    return Block(ids, np.arange(len(tiles)), 2.0 * _places(plan))
+    return Block(ids, pieces.tile, 2.0 * _places(plan)[pieces.tile])
 
 
-def _transfers(build: GraphBuilder, plan: Plan, queues: Queues, moved: IntArray, key: FloatArray, kind: str) -> Block:
-    """Add one transfer for each tile with bytes in `moved`; loads go round the loading queues."""
+def _streamed_bytes(plan: Plan) -> FloatArray:
+    """Return the bytes of weights that arrive while each piece is computed, shape (pieces,)."""
+    tile = plan.pieces.tile
+    if not plan.chip.streams_weights:
+        return np.zeros(len(tile))
+    each = np.bincount(tile, minlength=len(plan.tiles))
+    return np.asarray(plan.tiles.weight_bytes[tile] / each[tile], np.float64)
+
+
+def _transfers(
+    build: GraphBuilder, plan: Plan, queues: Queues, moved: IntArray, key: FloatArray, kind: str, different: IntArray
+) -> Block:
+    """Add one transfer for each tile with bytes in `moved`; loads go round the loading queues.
+
+    `different` tells how many tiles of the chip move bytes of their own, shape (layers,); the others hold copies.
+    """
     chip = plan.chip
     at = np.flatnonzero(moved)
     apart = kind == "weights" and queues.weight_memory >= 0
     backing = chip.energy.dram if chip.dram is not None else chip.energy.host_link
+    copies = (plan.split.pieces / different)[plan.tiles.layer[at]]
     link_j = chip.energy.weight_memory if apart else backing
-    energy_j = moved[at].astype(np.float64) * (link_j.value + chip.energy.scratchpad.value)
+    energy_j = moved[at].astype(np.float64) * (link_j.value + copies * chip.energy.scratchpad.value)
     capped = not apart and chip.dram is not None and chip.dram.engine_rate is not None
     _, latency_s = weight_rate(chip) if apart else transfer_rate(chip)
     ids = np.array(

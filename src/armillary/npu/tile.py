@@ -11,6 +11,7 @@ channels are split too, into as few parts as will do: partial sums of a tile sta
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +20,12 @@ from armillary.errors import InfeasibleError
 from armillary.hardware import Chip
 from armillary.npu.cache import Caching
 from armillary.npu.fuse import Network
-from armillary.npu.geometry import FloatArray, Geometry, IntArray
+from armillary.npu.geometry import FloatArray, Geometry, IntArray, input_rows
 from armillary.npu.keep import Keeping
 from armillary.npu.place import Engine, Placement
 from armillary.npu.price import compute_cycles
 from armillary.npu.reside import Residency, neighbourhood, partial_bytes, tile_budgets, usable_bytes
+from armillary.npu.split import Split
 from armillary.units import MIB
 
 MAX_TILES = 4096  # of one layer
@@ -52,7 +54,8 @@ class Tiling:
 def tile(
     network: Network,
     placements: tuple[Placement, ...],
-    shapes: Geometry,
+    whole: Geometry,
+    split: Split,
     residency: Residency,
     caching: Caching,
     keeping: Keeping,
@@ -60,27 +63,45 @@ def tile(
 ) -> Tiling:
     """Choose the tiles of every layer that runs on the chip.
 
+    Args:
+        network: layers in order.
+        placements: where they run.
+        whole: their shapes.
+        split: what the largest part of each layer is, where the chip has several tiles.
+        residency: activations that stay.
+        caching: weights that stay for good.
+        keeping: weights that stay from stripe to stripe.
+        chip: the chip, or one tile of it.
+
     Raises:
         InfeasibleError: a layer does not fit beside what stays in the scratchpad.
     """
     on_chip = np.array([placement.engine != Engine.HOST for placement in placements], np.bool_)
-    outside = on_chip & ~caching.cached
-    loads, stores = residency.load_bytes + np.where(outside, shapes.row_bytes, 0), residency.store_bytes
-    streams = np.where(outside & ~keeping.found, encoded_bytes(shapes.weight_bytes, chip), 0)
+    outside, shapes = on_chip & ~caching.cached, split.shapes
+    loads, stores = residency.load_bytes + np.where(outside, whole.row_bytes, 0), residency.store_bytes
+    streams = np.where(outside & ~keeping.found, encoded_bytes(whole.weight_bytes, chip), 0)
     keeps = keeping.keeps
+    mine = [
+        np.ceil(moved * share).astype(np.int64)
+        for moved, share in (
+            (loads, split.input_share),
+            (stores, split.output_share),
+            (streams, split.weight_share),
+        )
+    ]
     row_groups = np.ones(len(shapes), np.int64)
     channels, parts = shapes.outputs.copy(), np.ones(len(shapes), np.int64)
     rows_outer = np.zeros(len(shapes), np.bool_)
     stays = residency.live_bytes + keeping.bytes
     room = usable_bytes(chip) - caching.bytes - neighbourhood(stays)
-    load_budget, store_budget = tile_budgets(room, int(stores.max(initial=0)))
+    load_budget, store_budget = tile_budgets(room, int(mine[1].max(initial=0)))
     columns = np.stack([getattr(shapes, column.name) for column in fields(Geometry)], axis=1)
-    known: dict[tuple[bytes, Placement, tuple[int, ...], bool], tuple[int, int, int, bool] | None] = {}
+    known: dict[tuple[bytes, Placement, _Moves, tuple[int, int], bool], tuple[int, int, int, bool] | None] = {}
     for index in np.flatnonzero(loads + stores + streams).tolist():
-        moves = (int(loads[index]), int(stores[index]), int(streams[index]))
+        moves = _Moves(*(int(moved[index]) for moved in mine), *(int(pieces[index]) for pieces in split.moved_pieces))
         budgets = (int(load_budget[index]), int(store_budget[index]))
         # Blocks of a network and stripes of a layer are often the same.
-        key = (columns[index].tobytes(), placements[index], (*moves, *budgets), bool(keeps[index]))
+        key = (columns[index].tobytes(), placements[index], moves, budgets, bool(keeps[index]))
         if key not in known:
             grid = _grid(shapes, index, chip, once=bool(keeps[index]))
             known[key] = _cheapest(shapes, index, placements[index], grid, moves, budgets, chip)
@@ -95,10 +116,15 @@ def tile(
     return Tiling(row_groups, channels, -(-shapes.outputs // channels), parts, rows_outer, loads, stores, streams)
 
 
-def input_rows(shapes: Geometry, index: int | IntArray, rows: IntArray) -> IntArray:
-    """Return the input rows that `rows` output rows of layer `index` read."""
-    read = (rows - 1) * shapes.stride[index] + shapes.reach[index]
-    return np.minimum(read, shapes.in_rows[index])
+class _Moves(NamedTuple):
+    """Bytes that one layer moves into and out of one tile of the chip, and how many tiles move bytes of their own."""
+
+    load: int
+    store: int
+    stream: int
+    load_pieces: int
+    store_pieces: int
+    stream_pieces: int
 
 
 def _grid(shapes: Geometry, index: int, chip: Chip, *, once: bool) -> tuple[IntArray, IntArray, npt.NDArray[np.bool_]]:
@@ -124,7 +150,7 @@ def _cheapest(
     index: int,
     placement: Placement,
     grid: tuple[IntArray, IntArray, npt.NDArray[np.bool_]],
-    moves: tuple[int, int, int],
+    moves: _Moves,
     budgets: tuple[int, int],
     chip: Chip,
 ) -> tuple[int, int, int, bool] | None:
@@ -139,22 +165,21 @@ def _cheapest(
 
 
 def _tile_sizes(
-    shapes: Geometry, index: int, grid: tuple[IntArray, IntArray, npt.NDArray[np.bool_]], moves: tuple[int, int, int]
+    shapes: Geometry, index: int, grid: tuple[IntArray, IntArray, npt.NDArray[np.bool_]], moves: _Moves
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the bytes of inputs, weights and outputs of a tile of each split, all input channels at once."""
     groups, channels, _ = grid
-    load, store, stream = moves
     rows = -(-shapes.rows[index] // groups)
     share = channels / shapes.outputs[index]
     read = input_rows(shapes, index, rows) / shapes.in_rows[index] * (share if shapes.by_channel[index] else 1.0)
-    return load * read, stream * share, store * rows / shapes.rows[index] * share
+    return moves.load * read, moves.stream * share, moves.store * rows / shapes.rows[index] * share
 
 
 def _fitting(
     shapes: Geometry,
     index: int,
     grid: tuple[IntArray, IntArray, npt.NDArray[np.bool_]],
-    moves: tuple[int, int, int],
+    moves: _Moves,
     budgets: tuple[int, int],
     parts: int,
     chip: Chip,
@@ -179,7 +204,7 @@ def _cheapest_of(
     index: int,
     placement: Placement,
     grid: tuple[IntArray, IntArray, npt.NDArray[np.bool_]],
-    moves: tuple[int, int, int],
+    moves: _Moves,
     chosen: npt.NDArray[np.bool_],
     parts: int,
     chip: Chip,
@@ -187,7 +212,6 @@ def _cheapest_of(
     """Return the cheapest of the `chosen` splits with input channels in `parts`."""
     grid = grid[0][chosen], grid[1][chosen], grid[2][chosen]
     groups, channels, rows_outer = grid
-    _, store, stream = moves
     in_tile, weight_tile, out_tile = (np.ceil(size) for size in _tile_sizes(shapes, index, grid, moves))
     channel_groups = -(-shapes.outputs[index] // channels)
     rows = -(-shapes.rows[index] // groups)
@@ -198,12 +222,13 @@ def _cheapest_of(
         by_channel = bool(shapes.by_channel[index])
         input_loads = tiles if by_channel else np.where(rows_outer, groups, np.where(groups == 1, 1, tiles))
         weight_loads = np.where(rows_outer & (channel_groups > 1), groups, 1)
-    activations, weights = in_tile * input_loads + store, weight_loads * stream
+    activations = in_tile * input_loads * moves.load_pieces + moves.store * moves.store_pieces
+    weights = weight_loads * moves.stream * moves.stream_pieces
     moved = activations + weights
-    loads, fetches = (in_tile > 0) * input_loads, (stream > 0) * weight_loads * channel_groups
+    loads, fetches = (in_tile > 0) * input_loads, (moves.stream > 0) * weight_loads * channel_groups
     rate, latency = transfer_rate(chip)
     weight_speed, weight_latency = weight_rate(chip)
-    transfer_s = activations / rate + (parts * loads + (store > 0) * tiles) * latency / transfer_engines(chip)
+    transfer_s = activations / rate + (parts * loads + (moves.store > 0) * tiles) * latency / transfer_engines(chip)
     fetch_s = weights / weight_speed + parts * fetches * weight_latency / weight_engines(chip)
     # Two memories move at once, one moves the two after each other.
     transfer_s = transfer_s + fetch_s if chip.weight_memory is None else np.maximum(transfer_s, fetch_s)
@@ -211,9 +236,9 @@ def _cheapest_of(
     cycles = compute_cycles(shapes, layer, rows * shapes.positions[index], rows, channels, depth, placement, chip)
     compute_s = parts * tiles * cycles / chip.clock.value
     # First load, last store.
-    ends_s = (in_tile / parts + out_tile) / rate + 2 * latency
+    ends_s = (in_tile * moves.load_pieces / parts + out_tile * moves.store_pieces) / rate + 2 * latency
     if not chip.streams_weights:
-        ends_s = ends_s + weight_tile / parts / weight_speed
+        ends_s = ends_s + weight_tile * moves.stream_pieces / parts / weight_speed
     price_s: FloatArray = np.maximum(compute_s, transfer_s) + ends_s
     # Below this difference the order of events decides the time: take less traffic, then fewer tiles.
     good = np.flatnonzero(price_s <= price_s.min() * (1 + INDIFFERENCE))
