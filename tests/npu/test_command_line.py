@@ -61,7 +61,7 @@ def test_wrong_input_is_refused(
 
 def test_what_does_not_fit_is_exit_3_with_the_shortfall(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     small = tmp_path / "small.yaml"
-    small.write_text(hardware.chip_text("generic-array-16x16").replace("size: 512 KiB", "size: 4 KiB"))
+    small.write_text(hardware.chip_text("generic-array-16x16").replace("size: 512 KiB", "size: 2 KiB"))
     text = output_of(capsys, "npu", "run", "mobilenet_v2", "--chip", str(small), code=3)
     assert "short by" in text
 

@@ -44,6 +44,7 @@ class Geometry:
     positions: IntArray  # output positions of one row
     outputs: IntArray  # output channels that tiles may split
     reduction: IntArray  # products summed for one output (0: not an array operator)
+    depth: IntArray  # input channels among them, over which sums may be split; 1 where they may not
     group_outputs: IntArray  # output channels that share their inputs (grouped convolutions), else `outputs`
     widening: IntArray  # array outputs per output channel and position (transposed convolutions: kernel area), else 1
     each: IntArray  # output positions that share their weights (one matrix of a batched product), else all
@@ -88,25 +89,26 @@ def _shape(layer: Layer, graph: Graph) -> tuple[int, ...]:
     first = ins[0].shape if ins else out
     rows, positions, outputs = _split(out, matrix=kind in (OpKind.GEMM, OpKind.MATMUL))
     each = rows * positions
-    reduction, widening, repeats, taps = 0, 1, 1, 1
+    reduction, depth, widening, repeats, taps = 0, 1, 1, 1, 1
     in_rows, reach, stride = rows, 1, 1
     group_outputs = outputs
     macs = operator_macs(graph, op)
     match kind:
         case OpKind.CONV:
             weights = tensors[op.inputs[1]].shape
-            reduction, group_outputs = prod(weights[1:]), outputs // op.groups
+            reduction, depth, group_outputs = prod(weights[1:]), weights[1], outputs // op.groups
         case OpKind.DEPTHWISE:
             taps = prod(tensors[op.inputs[1]].shape[1:])
         case OpKind.CONV_TRANSPOSE:
             weights = tensors[op.inputs[1]].shape
             rows, positions, _ = _split(first)
             each = rows * positions
-            reduction, widening, in_rows = weights[0], prod(weights[2:]), rows
+            reduction, depth, widening, in_rows = weights[0], weights[0], prod(weights[2:]), rows
         case OpKind.GEMM:
-            reduction = tensors[op.inputs[1]].shape[0]
+            reduction = depth = tensors[op.inputs[1]].shape[0]
         case OpKind.MATMUL:
             reduction, each = tensors[op.inputs[0]].shape[-1], out[-2] if len(out) > 1 else 1
+            depth = reduction
         case OpKind.RECURRENT:
             # ONNX order: data (steps, batch, features), W (directions, gates, features), R (directions, gates, hidden).
             w, r = (tensors[name].shape for name in op.inputs[1:3])
@@ -131,7 +133,8 @@ def _shape(layer: Layer, graph: Graph) -> tuple[int, ...]:
         constants, table = 0, constants
         row = min(table, sum(tensors[name].bytes for name in layer.outputs))
     return (
-        rows, positions, outputs, reduction, group_outputs, widening, each, repeats, taps, _PASSES.get(kind, 1), macs,
+        rows, positions, outputs, reduction, max(1, depth), group_outputs, widening, each, repeats, taps,
+        _PASSES.get(kind, 1), macs,
         sum(tensor.elements for tensor in ins), sum(tensors[name].elements for name in layer.outputs),
         sum(tensor.bytes for tensor in ins), sum(tensors[name].bytes for name in layer.outputs),
         constants, table, row, in_rows, reach, stride, int(by_channel),

@@ -1,9 +1,10 @@
 """Who holds which bytes of the scratchpad, and for how long.
 
 In:  a `Plan`, its `Tasks`. Out: leases in the `GraphBuilder`.
-A loaded tile is held from its load to the last tile that uses it, a stored tile from its computation to the end of its
-store, an activation that stays from its first writer to its last reader. Tiling and residency leave room for all of
-them, so no lease ever has to wait; the pool proves it at every simulated time.
+A loaded tile is held from its load to the last tile that uses it, partial sums from the first to the last part of their
+input channels, a stored tile from its computation to the end of its store, an activation that stays from its first
+writer to its last reader. Tiling and residency leave room for all of them, so no lease ever has to wait; the pool
+proves it at every simulated time.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ def hold(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> None:
     for block, moved in ((tasks.weights, tiles.weight_bytes), (tasks.inputs, tiles.input_bytes)):
         users = compute[last_use(block.at, plan)]
         _lease_pairs(build, queues, moved[block.at], block.ids, users)
+    sums = np.flatnonzero(tiles.sum_bytes)
+    _lease_pairs(build, queues, tiles.sum_bytes[sums], compute[sums], compute[sums + tiles.sum_tiles[sums] - 1])
     _lease_pairs(build, queues, tiles.output_bytes[tasks.stores.at], compute[tasks.stores.at], tasks.stores.ids)
     _hold_activations(build, plan, tasks, queues)
 

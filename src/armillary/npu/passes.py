@@ -193,13 +193,14 @@ def _tile(graph: Graph, plan: Plan) -> Shown:
         tiling.row_groups.tolist(),
         tiling.channel_groups.tolist(),
         tiling.channels.tolist(),
+        tiling.parts.tolist(),
         ["rows" if rows else "channels" for rows in tiling.rows_outer.tolist()],
         tiling.load_bytes.tolist(),
         tiling.stream_bytes.tolist(),
         tiling.store_bytes.tolist(),
     ]
-    names = ("layer", "tiles", "row groups", "channel groups", "channels a tile", "outer loop",
-             "input bytes", "weight bytes", "output bytes")  # fmt: skip
+    names = ("layer", "tiles", "row groups", "channel groups", "channels a tile", "input parts",
+             "outer loop", "input bytes", "weight bytes", "output bytes")  # fmt: skip
     rows = [
         row
         for row, placement in zip(zip(_layers(plan), *columns, strict=True), plan.placements, strict=True)

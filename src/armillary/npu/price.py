@@ -20,6 +20,7 @@ def compute_cycles(
     positions: IntArray,
     rows: IntArray,
     channels: IntArray,
+    depth: IntArray,
     placement: Placement,
     chip: Chip,
 ) -> FloatArray:
@@ -31,6 +32,7 @@ def compute_cycles(
         positions: output positions of the tile.
         rows: output rows of the tile.
         channels: output channels of the tile.
+        depth: input channels of the tile, where sums may be split (`Geometry.depth`).
         placement: engine and element type of all these tiles.
         chip: rates and granules.
     """
@@ -45,7 +47,7 @@ def compute_cycles(
             chip,
             dtype,
         )
-    summed = shapes.reduction[layer]
+    summed = _summed(shapes, layer, depth)
     dense = array_cycles(
         positions,
         channels * shapes.widening[layer],
@@ -65,6 +67,7 @@ def scratchpad_elements(
     positions: IntArray,
     rows: IntArray,
     channels: IntArray,
+    depth: IntArray,
     engine: Engine,
     chip: Chip,
 ) -> FloatArray:
@@ -74,10 +77,15 @@ def scratchpad_elements(
     if engine == Engine.VECTOR:
         return through * shapes.passes[layer].astype(np.float64)
     dense = array_scratchpad_elements(
-        positions, channels * shapes.widening[layer], shapes.reduction[layer], shapes.each[layer], chip
+        positions, channels * shapes.widening[layer], _summed(shapes, layer, depth), shapes.each[layer], chip
     )
     # Depthwise layers read each input once (line buffers hold the window) and write each output once.
     return np.where(shapes.reduction[layer] > 0, dense * shapes.repeats[layer].astype(np.float64), through)
+
+
+def _summed(shapes: Geometry, layer: IntArray, depth: IntArray) -> IntArray:
+    """Return the products that a tile of `depth` input channels sums for one output."""
+    return shapes.reduction[layer] // shapes.depth[layer] * depth
 
 
 def _share(shapes: Geometry, layer: IntArray, rows: IntArray, channels: IntArray) -> FloatArray:

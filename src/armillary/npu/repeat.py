@@ -64,6 +64,8 @@ def occupied_bytes(plan: Plan) -> IntArray:
     for moved in (tiles.weight_bytes, tiles.input_bytes):
         at = np.flatnonzero(moved)
         hold(moved[at], at - 1, last_use(at, plan))
+    sums = np.flatnonzero(tiles.sum_bytes)
+    hold(tiles.sum_bytes[sums], sums, sums + tiles.sum_tiles[sums] - 1)
     stored = np.flatnonzero(tiles.output_bytes)
     hold(tiles.output_bytes[stored], stored, stored + 1)
     at = np.flatnonzero(residency.resident)

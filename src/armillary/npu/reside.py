@@ -27,6 +27,8 @@ _IN_PLACE = frozenset(
     {OpKind.ADD, OpKind.MUL, OpKind.ELEMENTWISE, OpKind.ACTIVATION, OpKind.BATCH_NORM, OpKind.QUANTIZE}
 )
 
+SUM_BYTES = 4  # of a partial sum: int32 or fp32
+
 # No store is known to be small before it is decided what stays.
 UNKNOWN = 2**60
 
@@ -84,8 +86,11 @@ def reside(network: Network, placements: tuple[Placement, ...], shapes: Geometry
 
 
 def smallest_room(shapes: Geometry) -> IntArray:
-    """Return the bytes that each layer needs with tiles of one row and channel, everything moved, shape (layers,)."""
-    loads, stores = _tile_bytes(shapes, np.ones(len(shapes), np.int64))
+    """Return the bytes that each layer needs with tiles of one row and channel, everything moved, shape (layers,).
+
+    Where sums may be split, a tile is one input channel, beside the sums so far.
+    """
+    loads, stores = _tile_bytes(shapes, np.ones(len(shapes), np.int64), shapes.depth)
     return double_buffered(loads, stores, UNKNOWN)
 
 
@@ -113,7 +118,8 @@ def neighbourhood(values: IntArray) -> IntArray:
 
 def _working_room(shapes: Geometry, chip: Chip) -> IntArray:
     """Return the room for tiles of one row and one granule of output channels, which keep the array filled."""
-    loads, stores = _tile_bytes(shapes, np.minimum(shapes.outputs, chip.array.granules.outputs))
+    whole = np.ones(len(shapes), np.int64)
+    loads, stores = _tile_bytes(shapes, np.minimum(shapes.outputs, chip.array.granules.outputs), whole)
     return double_buffered(loads, stores, UNKNOWN)
 
 
@@ -129,14 +135,20 @@ def _places(network: Network, names: tuple[str, ...], sizes: IntArray, last: Int
     return places
 
 
-def _tile_bytes(shapes: Geometry, channels: IntArray) -> tuple[IntArray, IntArray]:
-    """Return (bytes loaded, bytes stored) of a tile of one row and `channels` output channels."""
+def partial_bytes(shapes: Geometry, index: int | IntArray, rows: IntArray, channels: IntArray) -> IntArray:
+    """Return the bytes that the sums of `rows` and `channels` of layer `index` take until they are whole."""
+    return rows * shapes.positions[index] * channels * shapes.widening[index] * SUM_BYTES
+
+
+def _tile_bytes(shapes: Geometry, channels: IntArray, parts: IntArray) -> tuple[IntArray, IntArray]:
+    """Return (bytes loaded and summed up, bytes stored) of a tile: one row, `channels` outputs, one of `parts`."""
     share = channels / shapes.outputs
     rows_read = np.minimum(shapes.reach, shapes.in_rows)
     inputs = (
         (shapes.in_bytes + shapes.row_bytes) * rows_read / shapes.in_rows * np.where(shapes.by_channel == 1, share, 1.0)
     )
-    loads = np.ceil(inputs) + np.ceil(shapes.weight_bytes * share)
+    sums = partial_bytes(shapes, np.arange(len(shapes)), np.ones(len(shapes), np.int64), channels)
+    loads = np.ceil(inputs / parts) + np.ceil(shapes.weight_bytes * share / parts) + np.where(parts > 1, sums, 0)
     return loads.astype(np.int64), np.ceil(shapes.out_bytes * share / shapes.rows).astype(np.int64)
 
 

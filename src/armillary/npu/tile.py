@@ -4,7 +4,8 @@ In:  shapes, placements, residency and caching of the layers, a `Chip`.
 Out: `Tiling`: per layer the number of row groups, the channels of a tile, and which of the two is the outer loop.
 A layer that moves nothing is one tile. For the others, all splits on a grid are priced by
 max(sum of compute, sum of transfers) + first load + last store, and the cheapest that fits is taken (of splits within
-2 % of it, the one that moves the fewest bytes, then the one with the fewest tiles).
+2 % of it, the one that moves the fewest bytes, then the one with the fewest tiles). Where no split fits, the input
+channels are split too, into as few parts as will do: partial sums of a tile stay in the scratchpad until its last part.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from armillary.npu.fuse import Network
 from armillary.npu.geometry import FloatArray, Geometry, IntArray
 from armillary.npu.place import Engine, Placement
 from armillary.npu.price import compute_cycles
-from armillary.npu.reside import Residency, neighbourhood, tile_budgets
+from armillary.npu.reside import Residency, neighbourhood, partial_bytes, tile_budgets
 from armillary.units import MIB
 
 MAX_TILES = 4096  # of one layer
@@ -35,6 +36,7 @@ class Tiling:
     row_groups: IntArray
     channels: IntArray  # output channels of a tile; the last one may be smaller
     channel_groups: IntArray
+    parts: IntArray  # of the input channels, one after the other for each group of rows and channels, else 1
     rows_outer: npt.NDArray[np.bool_]  # rows are the outer loop: inputs are loaded once, weights once a row group
     load_bytes: IntArray  # bytes of the inputs that do not stay in the scratchpad, and of rows looked up outside of it
     store_bytes: IntArray  # bytes of the outputs that do not stay
@@ -43,7 +45,7 @@ class Tiling:
     @property
     def tiles(self) -> IntArray:
         """Number of tiles of each layer."""
-        return self.row_groups * self.channel_groups
+        return self.row_groups * self.channel_groups * self.parts
 
 
 def tile(
@@ -64,7 +66,7 @@ def tile(
     loads, stores = residency.load_bytes + np.where(outside, shapes.row_bytes, 0), residency.store_bytes
     streams = np.where(outside, shapes.weight_bytes, 0)
     row_groups = np.ones(len(shapes), np.int64)
-    channels = shapes.outputs.copy()
+    channels, parts = shapes.outputs.copy(), np.ones(len(shapes), np.int64)
     rows_outer = np.zeros(len(shapes), np.bool_)
     room = int(chip.scratchpad.size.value) - caching.bytes - neighbourhood(residency.live_bytes)
     load_budget, store_budget = tile_budgets(room, int(stores.max(initial=0)))
@@ -80,8 +82,8 @@ def tile(
                 f"layer {network.layers[index].name!r} does not fit beside {stays_mib:.3g} MiB of activations and "
                 f"{cached_mib:.3g} MiB of weights that stay in the scratchpad of {chip.name}"
             )
-        row_groups[index], channels[index], rows_outer[index] = chosen
-    return Tiling(row_groups, channels, -(-shapes.outputs // channels), rows_outer, loads, stores, streams)
+        row_groups[index], channels[index], parts[index], rows_outer[index] = chosen
+    return Tiling(row_groups, channels, -(-shapes.outputs // channels), parts, rows_outer, loads, stores, streams)
 
 
 def input_rows(shapes: Geometry, index: int | IntArray, rows: IntArray) -> IntArray:
@@ -100,10 +102,7 @@ def _grid(shapes: Geometry, index: int, chip: Chip) -> tuple[IntArray, IntArray,
     whole = {min(outputs, granule * 2**power) for power in range(max(1, -(-outputs // granule)).bit_length())}
     part = {2**power for power in range(min(outputs, granule).bit_length())}
     sizes = sorted(whole | part | {outputs})
-    grid = np.array(
-        [(g, c, o) for g in groups for c in sizes for o in (0, 1) if g * -(-outputs // c) <= MAX_TILES or c == 1],
-        np.int64,
-    )
+    grid = np.array([(g, c, o) for g in groups for c in sizes for o in (0, 1)], np.int64)
     return grid[:, 0], grid[:, 1], grid[:, 2] == 1
 
 
@@ -115,37 +114,83 @@ def _cheapest(
     moves: tuple[int, int, int],
     budgets: tuple[int, int],
     chip: Chip,
-) -> tuple[int, int, bool] | None:
+) -> tuple[int, int, int, bool] | None:
     """Return the cheapest split that keeps a tile within `budgets` (bytes loaded, stored), None if there is none."""
-    groups, channels, rows_outer = grid
+    depth = int(shapes.depth[index])
+    for parts in sorted({min(depth, 2**power) for power in range(depth.bit_length() + 1)}):
+        fits = _fitting(shapes, index, grid, moves, budgets, parts)
+        if fits.any():
+            few = fits & (grid[0] * -(-shapes.outputs[index] // grid[1]) * parts <= MAX_TILES)
+            return _cheapest_of(shapes, index, placement, grid, moves, few if few.any() else fits, parts, chip)
+    return None
+
+
+def _tile_sizes(
+    shapes: Geometry, index: int, grid: tuple[IntArray, IntArray, npt.NDArray[np.bool_]], moves: tuple[int, int, int]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the bytes of inputs, weights and outputs of a tile of each split, all input channels at once."""
+    groups, channels, _ = grid
     load, store, stream = moves
-    channel_groups = -(-shapes.outputs[index] // channels)
     rows = -(-shapes.rows[index] // groups)
     share = channels / shapes.outputs[index]
-    by_channel = bool(shapes.by_channel[index])
-    read_share = input_rows(shapes, index, rows) / shapes.in_rows[index]
-    in_tile = np.ceil(load * read_share * (share if by_channel else 1.0))
-    weight_tile, out_tile = np.ceil(stream * share), np.ceil(store * rows / shapes.rows[index] * share)
-    fits = (in_tile + weight_tile <= budgets[0]) & (out_tile <= budgets[1])
-    if not fits.any():
-        return None
+    read = input_rows(shapes, index, rows) / shapes.in_rows[index] * (share if shapes.by_channel[index] else 1.0)
+    return load * read, stream * share, store * rows / shapes.rows[index] * share
+
+
+def _fitting(
+    shapes: Geometry,
+    index: int,
+    grid: tuple[IntArray, IntArray, npt.NDArray[np.bool_]],
+    moves: tuple[int, int, int],
+    budgets: tuple[int, int],
+    parts: int,
+) -> npt.NDArray[np.bool_]:
+    """Mark the splits of which a tile fits `budgets` when its input channels come in `parts`."""
+    inputs, weights, outputs = _tile_sizes(shapes, index, grid, moves)
+    largest = -(-shapes.depth[index] // parts) / shapes.depth[index]
+    loads = np.ceil(inputs * largest) + np.ceil(weights * largest)
+    if parts > 1:
+        loads += partial_bytes(shapes, index, -(-shapes.rows[index] // grid[0]), grid[1])
+    return np.asarray((loads <= budgets[0]) & (np.ceil(outputs) <= budgets[1]), np.bool_)
+
+
+def _cheapest_of(
+    shapes: Geometry,
+    index: int,
+    placement: Placement,
+    grid: tuple[IntArray, IntArray, npt.NDArray[np.bool_]],
+    moves: tuple[int, int, int],
+    chosen: npt.NDArray[np.bool_],
+    parts: int,
+    chip: Chip,
+) -> tuple[int, int, int, bool]:
+    """Return the cheapest of the `chosen` splits with input channels in `parts`."""
+    grid = grid[0][chosen], grid[1][chosen], grid[2][chosen]
+    groups, channels, rows_outer = grid
+    _, store, stream = moves
+    in_tile, weight_tile, out_tile = (np.ceil(size) for size in _tile_sizes(shapes, index, grid, moves))
+    channel_groups = -(-shapes.outputs[index] // channels)
+    rows = -(-shapes.rows[index] // groups)
     tiles = groups * channel_groups
-    input_loads = tiles if by_channel else np.where(rows_outer, groups, np.where(groups == 1, 1, tiles))
-    weight_loads = np.where(rows_outer & (channel_groups > 1), groups, 1)
+    if parts > 1:  # every part of every tile loads what it needs anew
+        input_loads, weight_loads = tiles, groups
+    else:
+        by_channel = bool(shapes.by_channel[index])
+        input_loads = tiles if by_channel else np.where(rows_outer, groups, np.where(groups == 1, 1, tiles))
+        weight_loads = np.where(rows_outer & (channel_groups > 1), groups, 1)
     moved = in_tile * input_loads + weight_loads * stream + store
     rate, latency = transfer_rate(chip)
-    transfers = (in_tile > 0) * input_loads + (stream > 0) * weight_loads * channel_groups + (store > 0) * tiles
-    transfer_s = moved / rate + transfers * latency / transfer_engines(chip)
-    cycles = compute_cycles(
-        shapes, np.full(len(groups), index), rows * shapes.positions[index], rows, channels, placement, chip
-    )
-    compute_s = tiles * cycles / chip.clock.value
-    price_s: FloatArray = np.maximum(compute_s, transfer_s) + (in_tile + weight_tile + out_tile) / rate + 2 * latency
-    price_s = np.where(fits, price_s, np.inf)
+    loads = (in_tile > 0) * input_loads + (stream > 0) * weight_loads * channel_groups
+    transfer_s = moved / rate + (parts * loads + (store > 0) * tiles) * latency / transfer_engines(chip)
+    layer, depth = np.full(len(groups), index), np.full(len(groups), -(-shapes.depth[index] // parts))
+    cycles = compute_cycles(shapes, layer, rows * shapes.positions[index], rows, channels, depth, placement, chip)
+    compute_s = parts * tiles * cycles / chip.clock.value
+    ends_s = ((in_tile + weight_tile) / parts + out_tile) / rate + 2 * latency  # first load, last store
+    price_s: FloatArray = np.maximum(compute_s, transfer_s) + ends_s
     # Below this difference the order of events decides the time: take less traffic, then fewer tiles.
     good = np.flatnonzero(price_s <= price_s.min() * (1 + INDIFFERENCE))
     best = good[np.lexsort((price_s[good], tiles[good], moved[good]))[0]]
-    return int(groups[best]), int(channels[best]), bool(rows_outer[best])
+    return int(groups[best]), int(channels[best]), parts, bool(rows_outer[best])
 
 
 def transfer_rate(chip: Chip) -> tuple[float, float]:

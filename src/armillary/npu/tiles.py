@@ -1,7 +1,8 @@
 """Every tile of a network as one row of a table, in the order in which they are computed.
 
 In:  shapes, placements and tiling of the layers.
-Out: `Tiles`: layer, rows, channels, positions, cycles and bytes of each tile, and which loads it begins with.
+Out: `Tiles`: layer, cycles, products and bytes of each tile, and which loads it begins with.
+Where the input channels of a layer come in parts, each part is a tile; the last one writes the output.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from armillary.hardware import Chip
 from armillary.npu.geometry import FloatArray, Geometry, IntArray
 from armillary.npu.place import Engine, Placement
 from armillary.npu.price import compute_cycles, scratchpad_elements
+from armillary.npu.reside import partial_bytes
 from armillary.npu.tile import Tiling, input_rows
 from armillary.workload import ELEMENT_BYTES
 
@@ -37,6 +39,8 @@ class Tiles:
     weight_bytes: IntArray  # loaded before this tile, for it and the following tiles that load none
     input_bytes: IntArray
     output_bytes: IntArray  # stored after this tile
+    sum_bytes: IntArray  # partial sums that begin with this tile
+    sum_tiles: IntArray  # tiles for which these are held, 0 where none begin
 
     def __len__(self) -> int:
         return len(self.layer)
@@ -52,8 +56,10 @@ def cut(placements: tuple[Placement, ...], shapes: Geometry, tiling: Tiling, chi
         tiling.channel_groups[layer],
         tiling.rows_outer[layer],
     )
-    row_group = np.where(rows_outer, place // channel_groups, place % row_groups)
-    channel_group = np.where(rows_outer, place % channel_groups, place // row_groups)
+    parts = tiling.parts[layer]
+    group, part = place // parts, place % parts
+    row_group = np.where(rows_outer, group // channel_groups, group % row_groups)
+    channel_group = np.where(rows_outer, group % channel_groups, group // row_groups)
     first, last = place == 0, place == counts[layer] - 1
 
     all_rows = shapes.rows[layer]
@@ -63,22 +69,33 @@ def cut(placements: tuple[Placement, ...], shapes: Geometry, tiling: Tiling, chi
     channels = np.minimum(tiling.channels[layer], shapes.outputs[layer] - channel_from)
     positions = rows * shapes.positions[layer]
 
-    by_channel = shapes.by_channel[layer] == 1
-    loads_input = by_channel | np.where(rows_outer, channel_group == 0, (row_groups > 1) | first)
-    loads_weights = np.where(rows_outer, first | (channel_groups > 1), row_group == 0)
+    by_channel, split = shapes.by_channel[layer] == 1, parts > 1
+    loads_input = split | by_channel | np.where(rows_outer, channel_group == 0, (row_groups > 1) | first)
+    loads_weights = split | np.where(rows_outer, first | (channel_groups > 1), row_group == 0)
+    all_depth = shapes.depth[layer]
+    depth_from, depth_to = part * all_depth // parts, (part + 1) * all_depth // parts
+    depth = depth_to - depth_from
     whole = shapes.outputs[layer]
     read_share = input_rows(shapes, layer, rows) / shapes.in_rows[layer] * np.where(by_channel, channels / whole, 1.0)
-    area = rows * channels
-    done = np.cumsum(area)
-    done = done - np.repeat((done - area)[first], counts[counts > 0])  # of the layer, after this tile
-    before, after = (done - area) / (all_rows * whole), done / (all_rows * whole)
+    work = rows * channels * depth
+    done = np.cumsum(work)
+    done = done - np.repeat((done - work)[first], counts[counts > 0])  # of the layer, after this tile
+    all_work = all_rows * whole * all_depth
+    before, after = (done - work) / all_work, done / all_work
+    # The output of a group of rows and channels is whole after its last part.
+    written = np.where(part == parts - 1, (done - rows * channels * all_depth) / all_work, after)
+    weights = _between(tiling.stream_bytes[layer], channel_from / whole, (channel_from + channels) / whole)
+    inputs = np.ceil(tiling.load_bytes[layer] * read_share)
+    sums = np.where(split, partial_bytes(shapes, layer, rows, channels), 0)
 
     cycles, scratchpad = np.zeros(len(layer)), np.zeros(len(layer))
     engine = np.array([placement.engine for placement in placements], np.int64)[layer]
     for placement, at in _groups(placements, layer):
-        sizes = (layer[at], positions[at], rows[at], channels[at])
+        sizes = (layer[at], positions[at], rows[at], channels[at], depth[at])
         cycles[at] = compute_cycles(shapes, *sizes, placement, chip)
         scratchpad[at] = scratchpad_elements(shapes, *sizes, placement.engine, chip) * ELEMENT_BYTES[placement.dtype]
+    # Sums are read by all parts but the first, and written by all but the last.
+    scratchpad += sums * ((part > 0) + (part < parts - 1).astype(np.int64))
     read = np.maximum(shapes.in_elements[layer], shapes.out_elements[layer] * shapes.taps[layer]) * shapes.passes[layer]
     return Tiles(
         layer=layer,
@@ -89,13 +106,11 @@ def cut(placements: tuple[Placement, ...], shapes: Geometry, tiling: Tiling, chi
         macs=_between(shapes.macs[layer], before, after),
         elements=np.where(engine == Engine.VECTOR, read * (after - before), 0.0),
         scratchpad_bytes=scratchpad,
-        weight_bytes=np.where(
-            loads_weights,
-            _between(tiling.stream_bytes[layer], channel_from / whole, (channel_from + channels) / whole),
-            0,
-        ),
-        input_bytes=np.where(loads_input, np.ceil(tiling.load_bytes[layer] * read_share).astype(np.int64), 0),
-        output_bytes=_between(tiling.store_bytes[layer], before, after),
+        weight_bytes=np.where(loads_weights, _between(weights, depth_from / all_depth, depth_to / all_depth), 0),
+        input_bytes=np.where(loads_input, _between(inputs, depth_from / all_depth, depth_to / all_depth), 0),
+        output_bytes=_between(tiling.store_bytes[layer], written, after),
+        sum_bytes=np.where(part == 0, sums, 0),
+        sum_tiles=np.where(split & (part == 0), parts, 0),
     )
 
 
@@ -109,6 +124,6 @@ def _groups(placements: tuple[Placement, ...], layer: IntArray) -> Iterator[tupl
         yield Placement(engine, dtype), np.flatnonzero(group[layer] == number)
 
 
-def _between(total: IntArray, start: FloatArray, end: FloatArray) -> IntArray:
+def _between(total: IntArray | FloatArray, start: FloatArray, end: FloatArray) -> IntArray:
     """Return the whole units of `total` from share `start` to `end`; neighbouring shares add up exactly."""
     return (np.floor(total * end) - np.floor(total * start)).astype(np.int64)
