@@ -26,9 +26,9 @@ ACTIVATIONS = ("relu", "relu6", "leaky_relu", "clip", "sigmoid", "tanh", "swish"
 
 
 @st.composite
-def random_chips(draw: Draw) -> Chip:
-    """Return a chip that the schema allows."""
-    size = draw(st.sampled_from(SIZES_KIB)) * KIB
+def random_chips(draw: Draw, sizes_kib: tuple[int, ...] = SIZES_KIB) -> Chip:
+    """Return a chip that the schema allows, with one of these sizes of the scratchpad."""
+    size = draw(st.sampled_from(sizes_kib)) * KIB
     memories = draw(st.sampled_from([("dram",), ("host_link",), ("dram", "host_link")]))
     data: dict[str, Any] = {
         "schema": 1,
