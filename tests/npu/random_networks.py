@@ -56,7 +56,8 @@ def _looked_up(draw: Draw, net: Network) -> Feature:
 
 
 def _recent(draw: Draw, images: list[Feature]) -> Feature:
-    return draw(st.sampled_from(images[-3:]))
+    recent: Feature = draw(st.sampled_from(images[-3:]))
+    return recent
 
 
 def _outputs(draw: Draw, net: Network, maps: list[Feature]) -> list[Feature]:
@@ -101,7 +102,8 @@ def _pool(draw: Draw, x: Feature, images: list[Feature], name: str) -> Feature:
 def _residual(draw: Draw, x: Feature, images: list[Feature], name: str) -> Feature:
     same = [one for one in images if one.shape == x.shape]
     other = draw(st.sampled_from([*same, x.conv_bn(f"{name}/other", x.channels, 1)]))
-    return draw(st.sampled_from([x.add, x.mul, x.elementwise]))(name, other)
+    joined: Feature = draw(st.sampled_from([x.add, x.mul, x.elementwise]))(name, other)
+    return joined
 
 
 def _joined(draw: Draw, x: Feature, images: list[Feature], name: str) -> Feature:
@@ -150,7 +152,9 @@ def _tokens_of(x: Feature, name: str) -> Feature:
 
 
 def _dense(draw: Draw, x: Feature, name: str) -> Feature:
-    return x.dense(name, draw(st.sampled_from([5, 16, 64]))).activation(f"{name}/act", draw(st.sampled_from(FREE_AND_NOT)))
+    return x.dense(name, draw(st.sampled_from([5, 16, 64]))).activation(
+        f"{name}/act", draw(st.sampled_from(FREE_AND_NOT))
+    )
 
 
 def _tied(draw: Draw, x: Feature, name: str) -> Feature:
@@ -173,7 +177,9 @@ def _recurrent(draw: Draw, x: Feature, name: str) -> Feature:
     hidden = draw(st.sampled_from([4, 24]))
     steps, batch, _ = x.steps_first(f"{name}/steps").lstm(name, hidden).shape
     whole = Feature(x.network, f"{name}/out")
-    return whole.view(f"{name}/back", (batch, steps, hidden)) if batch == 1 else whole.transpose(f"{name}/back", (1, 0, 2))
+    return (
+        whole.view(f"{name}/back", (batch, steps, hidden)) if batch == 1 else whole.transpose(f"{name}/back", (1, 0, 2))
+    )
 
 
 TOKEN_MOVES = (_dense, _dense, _tied, _attention, _norm, _recurrent)
