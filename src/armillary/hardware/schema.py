@@ -76,6 +76,12 @@ class Control(Part):
 
     layer_cost: Seconds = Quantity(0.0)
     "Time from the issue of a layer to its first useful cycle."
+    issue_cost: Seconds = Quantity(0.0)
+    "Time that the control processor takes to hand one task to its queue; it hands them out in program order."
+    queue_entries: Count | None = None
+    "Tasks that a queue holds, the one that runs included; absent: as many as there are."
+    submit_cost: Seconds = Quantity(0.0)
+    "Time that the driver on the host takes to submit one inference."
 
 
 class Scratchpad(Part):

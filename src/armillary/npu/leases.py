@@ -21,8 +21,9 @@ from armillary.npu.tasks import Tasks
 def hold(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> None:
     """Add the leases of all tiles and activations to `build`."""
     tiles, compute = plan.tiles, tasks.compute.ids
-    for block, moved in ((tasks.weights, tiles.weight_bytes), (tasks.inputs, tiles.input_bytes)):
-        users = compute[last_use(block.at, plan)]
+    until = plan.keeping.until
+    for block, moved, held in ((tasks.weights, tiles.weight_bytes, until), (tasks.inputs, tiles.input_bytes, None)):
+        users = compute[last_use(block.at, plan, held)]
         _lease_pairs(build, queues, moved[block.at], block.ids, users)
     sums = np.flatnonzero(tiles.sum_bytes)
     _lease_pairs(build, queues, tiles.sum_bytes[sums], compute[sums], compute[sums + tiles.sum_tiles[sums] - 1])
@@ -30,15 +31,18 @@ def hold(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> None:
     _hold_activations(build, plan, tasks, queues)
 
 
-def last_use(at: IntArray, plan: Plan) -> IntArray:
+def last_use(at: IntArray, plan: Plan, until: IntArray | None = None) -> IntArray:
     """Return the last tile that uses each load, made for the tiles `at`, shape (loads,).
 
-    It is the tile before the next load of the same layer, or the layer's last.
+    It is the tile before the next load of the same layer, or the layer's last. Loads of a layer that a later one
+    (`until`, shape (layers,)) uses too are all held until that one's last tile.
     """
     layer = plan.tiles.layer[at]
     following = np.append(at[1:], -1)
     same = np.append(layer[1:] == layer[:-1], False) if len(layer) else np.zeros(0, np.bool_)
-    return np.where(same, following - 1, plan.last_tile[layer])
+    if until is None:
+        return np.where(same, following - 1, plan.last_tile[layer])
+    return np.where(same & (until[layer] == layer), following - 1, plan.last_tile[until[layer]])
 
 
 def _lease_pairs(build: GraphBuilder, queues: Queues, units: IntArray, first: IntArray, last: IntArray) -> None:

@@ -11,8 +11,10 @@ from armillary.hardware import Chip
 from armillary.npu.cache import Caching
 from armillary.npu.fuse import Network
 from armillary.npu.geometry import Geometry, IntArray
+from armillary.npu.keep import Keeping
 from armillary.npu.place import Engine, Placement
 from armillary.npu.reside import Residency
+from armillary.npu.striping import Striping
 from armillary.npu.tile import Tiling
 from armillary.npu.tiles import Tiles
 
@@ -27,10 +29,13 @@ class Plan:
     shapes: Geometry
     residency: Residency
     caching: Caching
+    keeping: Keeping
     tiling: Tiling
     tiles: Tiles
     first_tile: IntArray  # of each layer, -1 on the host, shape (layers,)
     last_tile: IntArray
+    striping: Striping  # of one inference
+    whole: Geometry  # shapes of its whole layers
     inferences: int = 1  # one after the other in the same queues (`repeat`)
     queue_depth: int = 1  # of them in flight at once
     lead: int = 1  # tiles of the inference before beside which inputs may arrive
@@ -45,6 +50,16 @@ class Plan:
     def tiles_each(self) -> int:
         """Tiles of one inference."""
         return len(self.tiles) // self.inferences
+
+    @property
+    def macs(self) -> int:
+        """Products of one inference, those that stripes repeat not counted."""
+        return int(self.whole.macs.sum())
+
+    @property
+    def halo_macs(self) -> int:
+        """Products that stripes of one inference repeat, since rows at their edges are needed twice."""
+        return int(self.shapes.macs.sum()) // self.inferences - self.macs
 
     @property
     def host_layers(self) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ import numpy as np
 from armillary.npu.cache import Caching
 from armillary.npu.fuse import Layer, Network
 from armillary.npu.geometry import Geometry, IntArray
+from armillary.npu.keep import Keeping
 from armillary.npu.leases import last_use
 from armillary.npu.plan import Plan
 from armillary.npu.reside import Residency
@@ -61,9 +62,9 @@ def occupied_bytes(plan: Plan) -> IntArray:
         np.add.at(step, np.maximum(first, 0), size)
         np.add.at(step, np.minimum(last, count - 1) + 1, -size)
 
-    for moved in (tiles.weight_bytes, tiles.input_bytes):
+    for moved, until in ((tiles.weight_bytes, plan.keeping.until), (tiles.input_bytes, None)):
         at = np.flatnonzero(moved)
-        hold(moved[at], at - 1, last_use(at, plan))
+        hold(moved[at], at - 1, last_use(at, plan, until))
     sums = np.flatnonzero(tiles.sum_bytes)
     hold(tiles.sum_bytes[sums], sums, sums + tiles.sum_tiles[sums] - 1)
     stored = np.flatnonzero(tiles.output_bytes)
@@ -100,6 +101,7 @@ def _copies(plan: Plan, times: int, queue_depth: int) -> Plan:
         shapes=Geometry(*(np.tile(getattr(plan.shapes, column.name), times) for column in fields(Geometry))),
         residency=_residency(plan.residency, layers, times),
         caching=Caching(np.tile(plan.caching.cached, times), plan.caching.bytes),
+        keeping=_keeping(plan.keeping, times),
         tiling=Tiling(*(np.tile(getattr(plan.tiling, column.name), times) for column in fields(Tiling))),
         tiles=replace(
             Tiles(*(np.tile(getattr(tiles, column.name), times) for column in fields(Tiles))),
@@ -107,6 +109,8 @@ def _copies(plan: Plan, times: int, queue_depth: int) -> Plan:
         ),
         first_tile=shifted(plan.first_tile),
         last_tile=shifted(plan.last_tile),
+        striping=plan.striping,
+        whole=plan.whole,
         inferences=times,
         queue_depth=queue_depth,
     )
@@ -147,6 +151,12 @@ def _residency(residency: Residency, layers: int, times: int) -> Residency:
         store_bytes=np.tile(residency.store_bytes, times),
         staying=frozenset(_name(name, copy) for copy in range(times) for name in residency.staying),
     )
+
+
+def _keeping(keeping: Keeping, times: int) -> Keeping:
+    layers = len(keeping.until)
+    later = np.repeat(np.arange(times), layers) * layers
+    return Keeping(np.tile(keeping.found, times), np.tile(keeping.until, times) + later, np.tile(keeping.bytes, times))
 
 
 def _names(names: tuple[str, ...], copy: int) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ scratchpad until its last part.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from armillary.hardware import Chip
 from armillary.npu.cache import Caching
 from armillary.npu.fuse import Network
 from armillary.npu.geometry import FloatArray, Geometry, IntArray
+from armillary.npu.keep import Keeping
 from armillary.npu.place import Engine, Placement
 from armillary.npu.price import compute_cycles
 from armillary.npu.reside import Residency, neighbourhood, partial_bytes, tile_budgets
@@ -56,6 +57,7 @@ def tile(
     shapes: Geometry,
     residency: Residency,
     caching: Caching,
+    keeping: Keeping,
     chip: Chip,
 ) -> Tiling:
     """Choose the tiles of every layer that runs on the chip.
@@ -66,20 +68,27 @@ def tile(
     on_chip = np.array([placement.engine != Engine.HOST for placement in placements], np.bool_)
     outside = on_chip & ~caching.cached
     loads, stores = residency.load_bytes + np.where(outside, shapes.row_bytes, 0), residency.store_bytes
-    streams = np.where(outside, shapes.weight_bytes, 0)
+    streams = np.where(outside & ~keeping.found, shapes.weight_bytes, 0)
+    keeps = keeping.keeps
     row_groups = np.ones(len(shapes), np.int64)
     channels, parts = shapes.outputs.copy(), np.ones(len(shapes), np.int64)
     rows_outer = np.zeros(len(shapes), np.bool_)
-    room = int(chip.scratchpad.size.value) - caching.bytes - neighbourhood(residency.live_bytes)
+    stays = residency.live_bytes + keeping.bytes
+    room = int(chip.scratchpad.size.value) - caching.bytes - neighbourhood(stays)
     load_budget, store_budget = tile_budgets(room, int(stores.max(initial=0)))
+    columns = np.stack([getattr(shapes, column.name) for column in fields(Geometry)], axis=1)
+    known: dict[tuple[bytes, Placement, tuple[int, ...], bool], tuple[int, int, int, bool] | None] = {}
     for index in np.flatnonzero(loads + stores + streams).tolist():
-        grid = _grid(shapes, index, chip)
         moves = (int(loads[index]), int(stores[index]), int(streams[index]))
-        chosen = _cheapest(
-            shapes, index, placements[index], grid, moves, (int(load_budget[index]), int(store_budget[index])), chip
-        )
+        budgets = (int(load_budget[index]), int(store_budget[index]))
+        # Blocks of a network and stripes of a layer are often the same.
+        key = (columns[index].tobytes(), placements[index], (*moves, *budgets), bool(keeps[index]))
+        if key not in known:
+            grid = _grid(shapes, index, chip, once=bool(keeps[index]))
+            known[key] = _cheapest(shapes, index, placements[index], grid, moves, budgets, chip)
+        chosen = known[key]
         if chosen is None:
-            stays_mib, cached_mib = int(residency.live_bytes[index]) / MIB, caching.bytes / MIB
+            stays_mib, cached_mib = int(stays[index]) / MIB, caching.bytes / MIB
             raise InfeasibleError(
                 f"layer {network.layers[index].name!r} does not fit beside {stays_mib:.3g} MiB of activations and "
                 f"{cached_mib:.3g} MiB of weights that stay in the scratchpad of {chip.name}"
@@ -94,8 +103,11 @@ def input_rows(shapes: Geometry, index: int | IntArray, rows: IntArray) -> IntAr
     return np.minimum(read, shapes.in_rows[index])
 
 
-def _grid(shapes: Geometry, index: int, chip: Chip) -> tuple[IntArray, IntArray, npt.NDArray[np.bool_]]:
-    """Return candidates (row groups, channels of a tile, rows outer), each of shape (candidates,)."""
+def _grid(shapes: Geometry, index: int, chip: Chip, *, once: bool) -> tuple[IntArray, IntArray, npt.NDArray[np.bool_]]:
+    """Return candidates (row groups, channels of a tile, rows outer), each of shape (candidates,).
+
+    With `once` no weight is loaded twice: rows are the outer loop only where a tile has all channels.
+    """
     rows, outputs = int(shapes.rows[index]), int(shapes.outputs[index])
     granule = chip.array.granules.outputs
     groups = sorted(
@@ -104,7 +116,8 @@ def _grid(shapes: Geometry, index: int, chip: Chip) -> tuple[IntArray, IntArray,
     whole = {min(outputs, granule * 2**power) for power in range(max(1, -(-outputs // granule)).bit_length())}
     part = {2**power for power in range(min(outputs, granule).bit_length())}
     sizes = sorted(whole | part | {outputs})
-    grid = np.array([(g, c, o) for g in groups for c in sizes for o in (0, 1)], np.int64)
+    outer = [(c, o) for c in sizes for o in (0, 1) if not (once and o and c < outputs)]
+    grid = np.array([(g, c, o) for g in groups for c, o in outer], np.int64)
     return grid[:, 0], grid[:, 1], grid[:, 2] == 1
 
 
