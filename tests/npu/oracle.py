@@ -210,9 +210,9 @@ def queues_keep_their_order(run: Played) -> None:
 
 
 def macs_are_conserved(run: Played) -> None:
-    """Tiles add up to the operator, layers to the network."""
+    """Tiles add up to the operator, layers to the network and what stripes repeat."""
     found = [operator_macs(run.plan.network.graph, layer.op) for layer in run.layers]
-    assert sum(found) == run.graph.macs
+    assert sum(found) - run.plan.halo_macs == run.graph.macs
     in_tiles = np.bincount(run.plan.tiles.layer, weights=run.plan.tiles.macs, minlength=len(found))
     for index, layer in enumerate(run.layers):
         assert run.on_host(index) or in_tiles[index] == found[index], layer.name
@@ -227,15 +227,11 @@ def stores_are_whole(run: Played) -> None:
 
 
 def traffic_is_at_least_compulsory(run: Played) -> None:
-    """Every weight that is not cached is loaded, every tensor that does not stay too; inputs and outputs cross once."""
+    """Every tensor that does not stay is loaded; inputs and outputs of the network cross the host link once."""
     network, stays = run.plan.network, run.plan.residency.stays
     for index, layer in enumerate(run.layers):
         if run.on_host(index):
             continue
-        weights = sum(run.tensor_bytes(name) for name in layer.weights)
-        loaded = run.timeline.bytes[run.tasks(index, "weights")].sum()
-        if layer.op.kind not in _BY_ROWS:
-            assert loaded >= (0 if run.plan.caching.cached[index] else weights), layer.name
         if _reads_all(layer):
             outside = sum(run.tensor_bytes(name) for name in layer.sources if not stays(name))
             assert run.timeline.bytes[run.tasks(index, "input")].sum() >= outside, layer.name
@@ -244,10 +240,23 @@ def traffic_is_at_least_compulsory(run: Played) -> None:
         assert run.moved_bytes("arrival") == sum(run.tensor_bytes(name) for name in given)
         taken = network.outputs if run.chip.dram is not None else ()
         assert run.moved_bytes("departure") == sum(run.tensor_bytes(name) for name in taken)
-    cached = run.plan.shapes.constant_bytes[run.plan.caching.cached].sum()
-    assert run.plan.caching.bytes == cached
-    assert run.chip.parameter_cache is not None or cached == 0
-    assert run.chip.parameter_cache is None or cached <= run.chip.parameter_cache.size.value
+
+
+def weights_come_from_memory_or_cache(run: Played) -> None:
+    """Layers that share weights (stripes of one layer) load them once at least, unless they are cached."""
+    sharing: dict[tuple[str, ...], list[int]] = {}
+    for index, layer in enumerate(run.layers):
+        if not run.on_host(index) and layer.op.kind not in _BY_ROWS:
+            sharing.setdefault(layer.weights, []).append(index)
+    cached = run.plan.caching.cached
+    for names, layers in sharing.items():
+        loaded = sum(float(run.timeline.bytes[run.tasks(index, "weights")].sum()) for index in layers)
+        needed = 0 if cached[layers].any() else sum(run.tensor_bytes(name) for name in names)
+        assert loaded >= needed, run.layers[layers[0]].name
+    kept = {name for index in np.flatnonzero(cached).tolist() for name in run.layers[index].weights}
+    assert run.plan.caching.bytes >= sum(run.tensor_bytes(name) for name in kept)
+    room = run.chip.parameter_cache.size.value if run.chip.parameter_cache is not None else 0
+    assert run.plan.caching.bytes <= room
 
 
 def _reads_all(layer: Layer) -> bool:
@@ -278,7 +287,7 @@ def energy_is_that_of_events(run: Played) -> None:
 CHECKS = (
     every_task_ends, what_is_read_was_written, loads_come_before_computing, what_stays_is_held, what_moves_has_a_place,
     scratchpad_is_never_overfull, queues_keep_their_order, macs_are_conserved, stores_are_whole,
-    traffic_is_at_least_compulsory, energy_is_that_of_events,
+    traffic_is_at_least_compulsory, weights_come_from_memory_or_cache, energy_is_that_of_events,
 )  # fmt: skip
 "All laws of one inference; addresses and barriers join here."
 
