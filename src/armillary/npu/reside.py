@@ -240,8 +240,9 @@ def _lifetimes(
     """Return names, first and last layer of all activations, and whether nothing forbids that they stay."""
     first: dict[str, int] = dict.fromkeys(network.inputs, 0)
     last: dict[str, int] = dict.fromkeys(network.inputs, 0)
-    # Inputs arrive over the host link; where there is DRAM, they lie there like any other tensor.
-    stays: dict[str, bool] = dict.fromkeys(network.inputs, chip.dram is None)
+    read = {name for layer in network.layers for name in layer.sources}
+    # Inputs arrive over the host link, those that are read; where there is DRAM, they lie there like any other tensor.
+    stays: dict[str, bool] = {name: chip.dram is None and name in read for name in network.inputs}
     for index, layer in enumerate(network.layers):
         for name in layer.outputs:
             first[name] = last[name] = index

@@ -14,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from armillary.engine import GraphBuilder
+from armillary.errors import InputError
 from armillary.npu.geometry import FloatArray, IntArray
 from armillary.npu.place import Engine
 from armillary.npu.plan import Plan
 from armillary.npu.queues import Queues
 from armillary.npu.tile import transfer_rate, weight_rate
+from armillary.timeline.power import MOST_JOULES
 from armillary.units import PICOSECOND, to_ticks, to_ticks_array
 
 FEMTO = 1e15
@@ -295,4 +297,15 @@ def _labels(plan: Plan, layers: IntArray) -> list[str]:
 
 
 def _femtojoules(joules: FloatArray) -> IntArray:
+    """Return joules in femtojoules.
+
+    Raises:
+        InputError: they add up to more than a timeline can sum exactly.
+    """
+    total_j = float(joules.sum())
+    if not total_j < MOST_JOULES:
+        raise InputError(
+            f"tasks of one inference take {total_j:.3g} J, {MOST_JOULES:.3g} J is the limit",
+            hint="check the energies of the chip",
+        )
     return np.rint(joules * FEMTO).astype(np.int64)

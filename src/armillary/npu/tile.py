@@ -4,8 +4,9 @@ In:  shapes, placements, residency and caching of the layers, a `Chip`.
 Out: `Tiling`: per layer the number of row groups, the channels of a tile, and which of the two is the outer loop.
 A layer that moves nothing is one tile. For the others, all splits on a grid are priced by
 max(sum of compute, sum of transfers) + first load + last store, and the cheapest that fits is taken (of splits within
-2 % of it, the one that moves the fewest bytes, then the one with the fewest tiles). Where no split fits, the input
-channels are split too, into as few parts as will do: partial sums of a tile stay in the scratchpad until its last part.
+2 % of it, the one that moves the fewest bytes, then the one with the fewest tiles). Where no split fits, or none that
+fills the array, the input channels are split too, into as many parts as is cheapest: partial sums of a tile stay in the
+scratchpad until its last part.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from armillary.units import MIB
 
 MAX_TILES = 4096  # of one layer
 INDIFFERENCE = 0.02  # share of the time of a layer
+WORTH_PARTS = 0.8  # share of the time below which more parts are worth their partial sums, whose traffic has no price
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +158,37 @@ def _cheapest(
 ) -> tuple[int, int, int, bool] | None:
     """Return the cheapest split that keeps a tile within `budgets` (bytes loaded, stored), None if there is none."""
     depth = int(shapes.depth[index])
+    floor_s = _each_byte_once_s(moves, chip)
+    best: tuple[float, tuple[int, int, int, bool]] | None = None
     for parts in sorted({min(depth, 2**power) for power in range(depth.bit_length() + 1)}):
         fits = _fitting(shapes, index, grid, moves, budgets, parts, chip)
-        if fits.any():
-            few = fits & (grid[0] * -(-shapes.outputs[index] // grid[1]) * parts <= MAX_TILES)
-            return _cheapest_of(shapes, index, placement, grid, moves, few if few.any() else fits, parts, chip)
-    return None
+        if not fits.any():
+            continue
+        few = fits & (grid[0] * -(-shapes.outputs[index] // grid[1]) * parts <= MAX_TILES)
+        found = _cheapest_of(shapes, index, placement, grid, moves, few if few.any() else fits, parts, chip)
+        # More parts than need be may leave room for tiles of more rows and channels.
+        if best is None or found[0] < WORTH_PARTS * best[0]:
+            best = found
+            if WORTH_PARTS * found[0] <= floor_s or _fills_array(shapes, index, *found[1][:2], chip):
+                break
+    return None if best is None else best[1]
+
+
+def _each_byte_once_s(moves: _Moves, chip: Chip) -> float:
+    """Return the seconds that the bytes of a layer take if each moves once."""
+    weights_s = moves.stream * moves.stream_pieces / weight_rate(chip)[0]
+    others_s = (moves.load * moves.load_pieces + moves.store * moves.store_pieces) / transfer_rate(chip)[0]
+    return others_s + weights_s if chip.weight_memory is None else max(others_s, weights_s)
+
+
+def _fills_array(shapes: Geometry, index: int, groups: int, channels: int, chip: Chip) -> bool:
+    """True if a tile of one of `groups` of rows and `channels` outputs wastes no more of a granule than the layer."""
+    granules, rows = chip.array.granules, int(shapes.rows[index])
+    positions, each = int(shapes.positions[index]), int(shapes.each[index])
+    enough = min(granules.positions, each)
+    return (
+        channels >= min(granules.outputs, int(shapes.group_outputs[index])) and -(-rows // groups) * positions >= enough
+    )
 
 
 def _tile_sizes(
@@ -208,8 +235,8 @@ def _cheapest_of(
     chosen: npt.NDArray[np.bool_],
     parts: int,
     chip: Chip,
-) -> tuple[int, int, int, bool]:
-    """Return the cheapest of the `chosen` splits with input channels in `parts`."""
+) -> tuple[float, tuple[int, int, int, bool]]:
+    """Return the price in seconds and the cheapest of the `chosen` splits with input channels in `parts`."""
     grid = grid[0][chosen], grid[1][chosen], grid[2][chosen]
     groups, channels, rows_outer = grid
     in_tile, weight_tile, out_tile = (np.ceil(size) for size in _tile_sizes(shapes, index, grid, moves))
@@ -243,13 +270,17 @@ def _cheapest_of(
     # Below this difference the order of events decides the time: take less traffic, then fewer tiles.
     good = np.flatnonzero(price_s <= price_s.min() * (1 + INDIFFERENCE))
     best = good[np.lexsort((price_s[good], tiles[good], moved[good]))[0]]
-    return int(groups[best]), int(channels[best]), parts, bool(rows_outer[best])
+    return float(price_s[best]), (int(groups[best]), int(channels[best]), parts, bool(rows_outer[best]))
 
 
 def transfer_rate(chip: Chip) -> tuple[float, float]:
-    """Return (bytes/s, latency in s) of the backing memory: DRAM, or the host's memory over its link."""
+    """Return (bytes/s, latency in s) of the backing memory: DRAM, or the host's memory over its link.
+
+    The rate of DRAM is that of all its DMA engines together, where that is less.
+    """
     if chip.dram is not None:
-        return chip.dram.rate.value, chip.dram.latency.value
+        engines = chip.dram.dma_engines * chip.dram.engine_rate.value if chip.dram.engine_rate else np.inf
+        return min(chip.dram.rate.value, engines), chip.dram.latency.value
     assert chip.host_link is not None  # a chip has one of the two
     return chip.host_link.rate.value, chip.host_link.latency.value
 

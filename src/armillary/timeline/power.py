@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from armillary.timeline.timeline import Mask, Timeline
 
 FEMTOJOULE = 1e-15
+MOST_JOULES = 2.0**61 * FEMTOJOULE  # of a run: beyond it sums are no longer exact (timeline/steps.py)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +81,13 @@ def power(timeline: Timeline, *, static_w: float, tasks: Mask | None) -> Power:
     if not (isfinite(static_w) and static_w >= 0):
         raise InputError(f"a static power of {static_w} W", hint="use a finite value >= 0")
     chosen = timeline.start >= 0 if tasks is None else (timeline.start >= 0) & tasks
-    static_fj = round(static_w * timeline.makespan_s / FEMTOJOULE)
+    static_j = static_w * timeline.makespan_s
+    if static_j >= MOST_JOULES:
+        raise InputError(
+            f"{static_w:.3g} W over {timeline.makespan_s:.3g} s is too much for exact sums",
+            hint=f"{MOST_JOULES:.3g} J is the limit",
+        )
+    static_fj = round(static_j / FEMTOJOULE)
     energy = np.append(timeline.energy_fj[chosen], np.int64(static_fj))
     start, stop = np.append(timeline.start[chosen], 0), np.append(timeline.stop[chosen], timeline.ticks)
     return Power(timeline.tick_s, timeline.ticks, int(energy.sum()), spread(start, stop, energy))
