@@ -41,6 +41,7 @@ def run(
     sequence: int | None = None,
     width: float = 1.0,
     queue_depth: int = 1,
+    cost_model: str | None = None,
     show_pass: str | None = None,
     common: Common = Common(),
 ) -> int:
@@ -56,6 +57,8 @@ def run(
         sequence: tokens, steps, or cached tokens of a decode (networks of the catalogue).
         width: channel multiplier (networks of the catalogue).
         queue_depth: inferences in flight for the throughput; latency is always that of one alone.
+        cost_model: what prices tiles: calibrated (the default where the chip has operator laws), theoretical, a CSV
+            table of operators with their cycles, or an installed model.
         show_pass: compile only, and show what this pass hands on (recognise, fold, lower, fuse, place, geometry,
             reside, cache, tile, cut, emit).
     """
@@ -77,6 +80,7 @@ def run(
             resolution=resolution,
             sequence=sequence,
             width=width,
+            cost_model=cost_model,
         )
         return _show(shown.to_json(), lambda: _print_pass(shown), common.json, common)
     if Path(model).is_dir():
@@ -90,6 +94,7 @@ def run(
             dtype=dtype,
             shape=shapes,
             queue_depth=queue_depth,
+            cost_model=cost_model,
             seed=common.seed,
             out=common.out,
             overwrite=common.overwrite,
@@ -105,6 +110,7 @@ def run(
         sequence=sequence,
         width=width,
         queue_depth=queue_depth,
+        cost_model=cost_model,
         seed=common.seed,
     )
     return present(result, common)
@@ -130,6 +136,7 @@ def explain(
     *,
     model: Path | None = None,
     chip: str | None = None,
+    cost_model: str | None = None,
     json: Json = None,
     common: Verbosity = Verbosity(),
 ) -> int:
@@ -139,11 +146,12 @@ def explain(
         folder: a run folder, as `npu run --out` wrote it.
         model: the model file of the run, where it was no network of the catalogue.
         chip: the chip file of the run, where it was no chip of the catalogue.
+        cost_model: the CSV table of the run, where it was priced by one.
         json: write strict JSON to this path (`-`: standard output).
     """
     from armillary import npu
 
-    explanation = npu.explain(folder, model=model, chip=chip)
+    explanation = npu.explain(folder, model=model, chip=chip, cost_model=cost_model)
     return _show(explanation.to_json(), lambda: _print_explanation(explanation), json, common)
 
 

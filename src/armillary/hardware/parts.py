@@ -27,6 +27,7 @@ Text = Annotated[str, Field(strict=True, min_length=1, max_length=4000)]
 Count = Annotated[int, Field(strict=True, ge=1, le=2**40)]
 OperatorName = Annotated[str, _one_of("operator", OPERATORS)]
 ActivationName = Annotated[str, _one_of("activation", ACTIVATIONS)]
+KernelName = Annotated[str, _one_of("activation or operator", (*ACTIVATIONS, *OPERATORS))]
 ElementType = Annotated[str, _one_of("element type", ELEMENT_TYPES)]
 Rates = Annotated[dict[ElementType, Count], Field(min_length=1)]
 

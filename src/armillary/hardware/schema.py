@@ -13,7 +13,17 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from armillary.hardware.operator_laws import OperatorLaws, PowerFactors
-from armillary.hardware.parts import ActivationName, Count, ElementType, OperatorName, Part, Rates, Span, Text
+from armillary.hardware.parts import (
+    ActivationName,
+    Count,
+    ElementType,
+    KernelName,
+    OperatorName,
+    Part,
+    Rates,
+    Span,
+    Text,
+)
 from armillary.hardware.quantity import (
     Bytes,
     BytesPerSecond,
@@ -58,6 +68,15 @@ class MatrixArray(Part):
     "Activations that its output stage applies for nothing."
 
 
+class VectorKernel(Part):
+    """One function of a programmable vector engine: a launch, then bytes at a rate."""
+
+    launch: Seconds
+    "Before the first byte."
+    rate: BytesPerSecond
+    "Bytes that one unit writes."
+
+
 class VectorEngine(Part):
     """The engine for what the matrix array cannot do."""
 
@@ -69,6 +88,12 @@ class VectorEngine(Part):
     "Activations that it computes."
     shares_array: Annotated[bool, Field(strict=True)] = False
     "True where it is the output stage of the array, so that the two never run at the same time."
+    units: Count = 1
+    "Processors among which a kernel is divided, given here all together."
+    launch: Seconds = Quantity(0.0)
+    "Of a kernel that is not listed, which then takes elements_per_cycle; calibrated cost model."
+    kernels: dict[KernelName, VectorKernel] = Field(default_factory=dict)
+    "Kernels that were measured, by activation or operator; calibrated cost model."
 
 
 class Control(Part):

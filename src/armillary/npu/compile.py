@@ -11,6 +11,7 @@ import numpy as np
 from armillary.errors import InputError
 from armillary.hardware import Chip
 from armillary.npu.cache import cache
+from armillary.npu.cost_models import CostChoice, choose_cost_model
 from armillary.npu.fold import fold
 from armillary.npu.fuse import fuse
 from armillary.npu.geometry import geometry
@@ -23,13 +24,14 @@ from armillary.npu.tiles import cut
 from armillary.workload import Graph, recognise
 
 
-def compile_network(graph: Graph, chip: Chip) -> Plan:
-    """Compile `graph` for `chip`.
+def compile_network(graph: Graph, chip: Chip, cost_model: CostChoice = None) -> Plan:
+    """Compile `graph` for `chip`; `cost_model` prices its tiles, as `npu.run` says.
 
     Raises:
-        InputError: the graph has no operator to run.
+        InputError: the graph has no operator to run, or no such cost model.
         InfeasibleError: a layer does not fit the scratchpad at its smallest tiling.
     """
+    model = choose_cost_model(cost_model, chip)
     network = fuse(lower(fold(recognise(graph, functions(chip))), chip), chip)
     if not network.layers:
         raise InputError("has no operator to run", where=graph.name)
@@ -37,12 +39,12 @@ def compile_network(graph: Graph, chip: Chip) -> Plan:
     shapes = geometry(network, placements)
     residency = reside(network, placements, shapes, chip)
     caching = cache(placements, shapes, residency, chip)
-    tiling = tile(network, placements, shapes, residency, caching, chip)
-    tiles = cut(placements, shapes, tiling, chip)
+    tiling = tile(network, placements, shapes, residency, caching, chip, model)
+    tiles = cut(placements, shapes, tiling, chip, model)
     first_tile, last_tile = np.full(len(shapes), -1, np.int64), np.full(len(shapes), -1, np.int64)
     first_tile[tiles.layer[tiles.first]] = np.flatnonzero(tiles.first)
     last_tile[tiles.layer[tiles.last]] = np.flatnonzero(tiles.last)
-    return Plan(chip, network, placements, shapes, residency, caching, tiling, tiles, first_tile, last_tile)
+    return Plan(chip, network, placements, shapes, residency, caching, tiling, tiles, first_tile, last_tile, model)
 
 
 def functions(chip: Chip) -> frozenset[str]:

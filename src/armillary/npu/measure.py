@@ -14,7 +14,7 @@ from armillary.npu.geometry import FloatArray, IntArray
 from armillary.npu.place import Engine
 from armillary.npu.plan import Plan
 from armillary.npu.queues import DRAM, HOST_LINK
-from armillary.npu.result import Bound, Fallback, LayerFigures
+from armillary.npu.result import Bound, CostShare, Fallback, LayerFigures
 from armillary.timeline import Mask, Timeline, Trust, class_times_s
 from armillary.timeline.power import FEMTOJOULE
 
@@ -102,6 +102,16 @@ def bounds(plan: Plan, timeline: Timeline) -> tuple[Bound, ...]:
         Bound(what, ticks * timeline.tick_s, ticks / total, remedy) for what, (ticks, remedy) in parts.items() if ticks
     ]
     return tuple(sorted(found, key=lambda bound: -bound.time_s))
+
+
+def cost_sources(plan: Plan) -> dict[str, CostShare]:
+    """Return what each part of the cost model priced, largest share of the cycles first."""
+    sources, tiles = plan.cost_model.sources, plan.tiles
+    count = np.bincount(tiles.source, minlength=len(sources))
+    cycles = np.bincount(tiles.source, weights=tiles.cycles, minlength=len(sources))
+    every, total = max(1, len(tiles)), max(1.0, float(cycles.sum()))
+    order = [at for at in np.argsort(-cycles, kind="stable").tolist() if count[at]]
+    return {sources[at]: CostShare(float(count[at]) / every, float(cycles[at]) / total) for at in order}
 
 
 def statistics(timeline: Timeline) -> dict[str, float]:

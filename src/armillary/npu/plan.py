@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from armillary.hardware import Chip
 from armillary.npu.cache import Caching
+from armillary.npu.cost_models import CostModel
 from armillary.npu.fuse import Network
 from armillary.npu.geometry import Geometry, IntArray
 from armillary.npu.place import Engine, Placement
@@ -31,6 +32,7 @@ class Plan:
     tiles: Tiles
     first_tile: IntArray  # of each layer, -1 on the host, shape (layers,)
     last_tile: IntArray
+    cost_model: CostModel
     inferences: int = 1  # one after the other in the same queues (`repeat`)
     queue_depth: int = 1  # of them in flight at once
     lead: int = 1  # tiles of the inference before beside which inputs may arrive

@@ -1,7 +1,7 @@
-"""Cycles and events of tiles of any layer: which cost function a tile takes.
+"""Cycles and events of tiles of any layer: tiles as columns, for a cost model to price.
 
-In:  shapes of layers, and per tile its layer, positions, rows and channels.
-Out: cycles on its engine, and bytes in the scratchpad, shape (tiles,).
+In:  shapes of layers, per tile its layer, positions, rows and channels, and a `CostModel`.
+Out: cycles on its engine and where they come from, and elements in the scratchpad, shape (tiles,).
 """
 
 from __future__ import annotations
@@ -9,9 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from armillary.hardware import Chip
-from armillary.npu.costs import array_cycles, array_scratchpad_elements, depthwise_cycles, vector_cycles
-from armillary.npu.geometry import FloatArray, Geometry, IntArray
+from armillary.npu.cost_models import CostModel, TileBatch
+from armillary.npu.costs import array_scratchpad_elements
+from armillary.npu.geometry import KINDS, MILLION, FloatArray, Geometry, IntArray
 from armillary.npu.place import Engine, Placement
+from armillary.workload import OpKind
+
+_CONV = KINDS.index(OpKind.CONV)
 
 
 def compute_cycles(
@@ -23,6 +27,7 @@ def compute_cycles(
     depth: IntArray,
     placement: Placement,
     chip: Chip,
+    model: CostModel,
 ) -> FloatArray:
     """Return the cycles of tiles of layers that share one placement, shape (tiles,).
 
@@ -35,30 +40,47 @@ def compute_cycles(
         depth: input channels of the tile, where sums may be split (`Geometry.depth`).
         placement: engine and element type of all these tiles.
         chip: rates and granules.
+        model: what prices them.
     """
-    dtype = placement.dtype
-    if placement.engine == Engine.VECTOR:
-        share = _share(shapes, layer, rows, channels)
-        return vector_cycles(
-            shapes.in_elements[layer].astype(np.float64) * share,
-            shapes.out_elements[layer].astype(np.float64) * share,
-            shapes.taps[layer],
-            shapes.passes[layer],
-            chip,
-            dtype,
-        )
+    return model.price(tile_batch(shapes, layer, positions, rows, channels, depth, placement), chip).cycles
+
+
+def tile_batch(
+    shapes: Geometry,
+    layer: IntArray,
+    positions: IntArray,
+    rows: IntArray,
+    channels: IntArray,
+    depth: IntArray,
+    placement: Placement,
+) -> TileBatch:
+    """Return tiles as cost models take them; arguments as of `compute_cycles`."""
+    share = _share(shapes, layer, rows, channels)
+    kind, whole, taps = shapes.kind[layer], shapes.reduction[layer], shapes.taps[layer]
     summed = _summed(shapes, layer, depth)
-    dense = array_cycles(
-        positions,
-        channels * shapes.widening[layer],
-        np.maximum(summed, 1),
-        shapes.group_outputs[layer] * shapes.widening[layer],
-        shapes.each[layer],
-        shapes.repeats[layer],
-        chip,
-        dtype,
+    if placement.engine == Engine.ARRAY:
+        taps = np.where(kind == _CONV, whole // shapes.depth[layer], taps)
+    return TileBatch(
+        engine=placement.engine,
+        dtype=placement.dtype,
+        kind=kind,
+        function=shapes.function[layer],
+        width=positions // rows,
+        height=rows,
+        outputs=channels,
+        inputs=np.maximum(summed // taps, 1),
+        taps=taps,
+        stride=shapes.stride[layer],
+        inside=1.0 - shapes.padded[layer] / MILLION,
+        reduction=summed,
+        group_outputs=shapes.group_outputs[layer],
+        widening=shapes.widening[layer],
+        each=shapes.each[layer],
+        repeats=shapes.repeats[layer],
+        passes=shapes.passes[layer],
+        in_elements=shapes.in_elements[layer] * share,
+        out_elements=shapes.out_elements[layer] * share,
     )
-    return np.where(summed > 0, dense, depthwise_cycles(positions, channels, shapes.taps[layer], chip, dtype))
 
 
 def scratchpad_elements(

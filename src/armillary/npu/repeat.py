@@ -107,6 +107,7 @@ def _copies(plan: Plan, times: int, queue_depth: int) -> Plan:
         ),
         first_tile=shifted(plan.first_tile),
         last_tile=shifted(plan.last_tile),
+        cost_model=plan.cost_model,
         inferences=times,
         queue_depth=queue_depth,
     )

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from armillary.errors import InfeasibleError
 from armillary.hardware import Chip
 from armillary.npu.cache import Caching
+from armillary.npu.cost_models import CostModel
 from armillary.npu.fuse import Network
 from armillary.npu.geometry import FloatArray, Geometry, IntArray
 from armillary.npu.place import Engine, Placement
@@ -55,6 +56,7 @@ def tile(
     residency: Residency,
     caching: Caching,
     chip: Chip,
+    model: CostModel,
 ) -> Tiling:
     """Choose the tiles of every layer that runs on the chip.
 
@@ -73,9 +75,8 @@ def tile(
     for index in np.flatnonzero(loads + stores + streams).tolist():
         grid = _grid(shapes, index, chip)
         moves = (int(loads[index]), int(stores[index]), int(streams[index]))
-        chosen = _cheapest(
-            shapes, index, placements[index], grid, moves, (int(load_budget[index]), int(store_budget[index])), chip
-        )
+        budgets = (int(load_budget[index]), int(store_budget[index]))
+        chosen = _cheapest(shapes, index, placements[index], grid, moves, budgets, chip, model)
         if chosen is None:
             stays_mib, cached_mib = int(residency.live_bytes[index]) / MIB, caching.bytes / MIB
             raise InfeasibleError(
@@ -114,6 +115,7 @@ def _cheapest(
     moves: tuple[int, int, int],
     budgets: tuple[int, int],
     chip: Chip,
+    model: CostModel,
 ) -> tuple[int, int, int, bool] | None:
     """Return the cheapest split that keeps a tile within `budgets` (bytes loaded, stored), None if there is none."""
     depth = int(shapes.depth[index])
@@ -121,7 +123,7 @@ def _cheapest(
         fits = _fitting(shapes, index, grid, moves, budgets, parts)
         if fits.any():
             few = fits & (grid[0] * -(-shapes.outputs[index] // grid[1]) * parts <= MAX_TILES)
-            return _cheapest_of(shapes, index, placement, grid, moves, few if few.any() else fits, parts, chip)
+            return _cheapest_of(shapes, index, placement, grid, moves, few if few.any() else fits, parts, chip, model)
     return None
 
 
@@ -163,6 +165,7 @@ def _cheapest_of(
     chosen: npt.NDArray[np.bool_],
     parts: int,
     chip: Chip,
+    model: CostModel,
 ) -> tuple[int, int, int, bool]:
     """Return the cheapest of the `chosen` splits with input channels in `parts`."""
     grid = grid[0][chosen], grid[1][chosen], grid[2][chosen]
@@ -183,7 +186,8 @@ def _cheapest_of(
     loads = (in_tile > 0) * input_loads + (stream > 0) * weight_loads * channel_groups
     transfer_s = moved / rate + (parts * loads + (store > 0) * tiles) * latency / transfer_engines(chip)
     layer, depth = np.full(len(groups), index), np.full(len(groups), -(-shapes.depth[index] // parts))
-    cycles = compute_cycles(shapes, layer, rows * shapes.positions[index], rows, channels, depth, placement, chip)
+    positions = rows * shapes.positions[index]
+    cycles = compute_cycles(shapes, layer, positions, rows, channels, depth, placement, chip, model)
     compute_s = parts * tiles * cycles / chip.clock.value
     ends_s = ((in_tile + weight_tile) / parts + out_tile) / rate + 2 * latency  # first load, last store
     price_s: FloatArray = np.maximum(compute_s, transfer_s) + ends_s

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from armillary.hardware import Chip
+from armillary.npu.cost_models import CostModel
 from armillary.npu.geometry import FloatArray, Geometry, IntArray
 from armillary.npu.place import Engine, Placement
-from armillary.npu.price import compute_cycles, scratchpad_elements
+from armillary.npu.price import scratchpad_elements, tile_batch
 from armillary.npu.reside import partial_bytes
 from armillary.npu.tile import Tiling, input_rows
 from armillary.workload import ELEMENT_BYTES
@@ -33,6 +34,7 @@ class Tiles:
     last: BoolArray  # last tile of its layer
     engine: IntArray  # Engine.ARRAY or Engine.VECTOR
     cycles: FloatArray
+    source: IntArray  # part of the cost model that told the cycles, index into `CostModel.sources`
     macs: IntArray
     elements: FloatArray  # of the vector engine
     scratchpad_bytes: FloatArray  # read and written by the engine
@@ -46,7 +48,7 @@ class Tiles:
         return len(self.layer)
 
 
-def cut(placements: tuple[Placement, ...], shapes: Geometry, tiling: Tiling, chip: Chip) -> Tiles:
+def cut(placements: tuple[Placement, ...], shapes: Geometry, tiling: Tiling, chip: Chip, model: CostModel) -> Tiles:
     """Return all tiles of the layers that run on the chip."""
     counts = np.where([placement.engine != Engine.HOST for placement in placements], tiling.tiles, 0)
     layer = np.repeat(np.arange(len(shapes)), counts)
@@ -88,11 +90,13 @@ def cut(placements: tuple[Placement, ...], shapes: Geometry, tiling: Tiling, chi
     inputs = np.ceil(tiling.load_bytes[layer] * read_share)
     sums = np.where(split, partial_bytes(shapes, layer, rows, channels), 0)
 
+    source = np.zeros(len(layer), np.int64)
     cycles, scratchpad = np.zeros(len(layer)), np.zeros(len(layer))
     engine = np.array([placement.engine for placement in placements], np.int64)[layer]
     for placement, at in _groups(placements, layer):
         sizes = (layer[at], positions[at], rows[at], channels[at], depth[at])
-        cycles[at] = compute_cycles(shapes, *sizes, placement, chip)
+        priced = model.price(tile_batch(shapes, *sizes, placement), chip)
+        cycles[at], source[at] = priced.cycles, priced.source
         scratchpad[at] = scratchpad_elements(shapes, *sizes, placement.engine, chip) * ELEMENT_BYTES[placement.dtype]
     # Sums are read by all parts but the first, and written by all but the last.
     scratchpad += sums * ((part > 0) + (part < parts - 1).astype(np.int64))
@@ -103,6 +107,7 @@ def cut(placements: tuple[Placement, ...], shapes: Geometry, tiling: Tiling, chi
         last=last,
         engine=engine,
         cycles=cycles,
+        source=source,
         macs=_between(shapes.macs[layer], before, after),
         elements=np.where(engine == Engine.VECTOR, read * (after - before), 0.0),
         scratchpad_bytes=scratchpad,

@@ -1,0 +1,48 @@
+"""The cost model that every chip has: work in whole granules over the rates of the chip file.
+
+In:  tiles and a chip. Out: cycles by `armillary.npu.costs`: array, depthwise or vector.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from armillary.hardware import Chip
+from armillary.npu.cost_models.contract import Priced, TileBatch, whole
+from armillary.npu.costs import array_cycles, depthwise_cycles, vector_cycles
+from armillary.npu.geometry import FloatArray
+from armillary.npu.place import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Theoretical:
+    """Granules and rates; more of anything never takes fewer cycles."""
+
+    name: ClassVar[str] = "theoretical"
+    identity: ClassVar[str] = "theoretical"
+    sources: ClassVar[tuple[str, ...]] = ("theoretical",)
+
+    def price(self, tiles: TileBatch, chip: Chip) -> Priced:
+        """Return the cycles of `tiles`."""
+        return whole(theoretical_cycles(tiles, chip))
+
+
+def theoretical_cycles(tiles: TileBatch, chip: Chip) -> FloatArray:
+    """Return cycles by the rates and granules of `chip`, shape (tiles,)."""
+    if tiles.engine == Engine.VECTOR:
+        return vector_cycles(tiles.in_elements, tiles.out_elements, tiles.taps, tiles.passes, chip, tiles.dtype)
+    dense = array_cycles(
+        tiles.positions,
+        tiles.outputs * tiles.widening,
+        np.maximum(tiles.reduction, 1),
+        tiles.group_outputs * tiles.widening,
+        tiles.each,
+        tiles.repeats,
+        chip,
+        tiles.dtype,
+    )
+    alone = depthwise_cycles(tiles.positions, tiles.outputs, tiles.taps, chip, tiles.dtype)
+    return np.where(tiles.reduction > 0, dense, alone)
