@@ -59,6 +59,8 @@ class MatrixArray(Part):
     "Multiply-accumulates per cycle when all lanes work, per element type."
     depthwise_macs_per_cycle: Rates | None = None
     "The same for depthwise convolutions, which have no input channels to reduce; absent: as macs_per_cycle."
+    broadcast_per_cycle: Rates | None = None
+    "Results per cycle that can be written to every tile at once, per element type; absent: broadcasts cost no time."
     granules: Granules
     efficiency: Fraction = Quantity(1.0)
     "Share of the cycles in which the array does useful work (control, bank conflicts, stalls take the rest)."
@@ -101,6 +103,8 @@ class Control(Part):
 
     layer_cost: Seconds = Quantity(0.0)
     "Time from the issue of a layer to its first useful cycle."
+    prefetch: Count = 1
+    "Tiles by which weights may be loaded ahead, where the scratchpad has room; 1 is double buffering."
 
 
 class Scratchpad(Part):
@@ -125,6 +129,8 @@ class Dram(Part):
     dma_engines: Count = 1
     engine_rate: BytesPerSecond | None = None
     "Of one DMA engine alone; absent: the rate of the memory."
+    either_way: Annotated[bool, Field(strict=True)] = False
+    "True where every DMA engine loads and stores; else the last one stores and the others load."
 
 
 class HostLink(Part):
@@ -144,6 +150,8 @@ class Host(Part):
     "Sustained on operators that only move elements."
     call_cost: Seconds = Quantity(0.0)
     "Of handing one operator to the host and its result back."
+    submit_cost: Seconds = Quantity(0.0)
+    "Of handing one inference to the chip and learning of its end; others in flight run meanwhile."
 
 
 class Energy(Part):
@@ -222,8 +230,9 @@ class Chip(Part):
                 raise ValueError(f"vector.elements_per_cycle lacks {dtype}, which array.macs_per_cycle has")
             if dtype not in self.energy.mac:
                 raise ValueError(f"energy.mac lacks {dtype}, which array.macs_per_cycle has")
-            if self.array.depthwise_macs_per_cycle is not None and dtype not in self.array.depthwise_macs_per_cycle:
-                raise ValueError(f"array.depthwise_macs_per_cycle lacks {dtype}, which array.macs_per_cycle has")
+            for name in ("depthwise_macs_per_cycle", "broadcast_per_cycle"):
+                if dtype not in (getattr(self.array, name) or self.array.macs_per_cycle):
+                    raise ValueError(f"array.{name} lacks {dtype}, which array.macs_per_cycle has")
         if self.parameter_cache is not None and self.parameter_cache.size.value > self.scratchpad.size.value:
             raise ValueError("parameter_cache.size is larger than scratchpad.size, of which it is a part")
         return self

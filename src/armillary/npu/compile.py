@@ -6,6 +6,8 @@ Each pass lives in a file of its name and hands on a frozen value.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from armillary.errors import InputError
@@ -18,7 +20,9 @@ from armillary.npu.geometry import geometry
 from armillary.npu.lower import lower
 from armillary.npu.place import place
 from armillary.npu.plan import Plan
+from armillary.npu.prefetch import prefetch
 from armillary.npu.reside import reside
+from armillary.npu.split import in_every_tile, one_tile, split_over_tiles
 from armillary.npu.tile import tile
 from armillary.npu.tiles import cut
 from armillary.workload import Graph, recognise
@@ -37,14 +41,20 @@ def compile_network(graph: Graph, chip: Chip, cost_model: CostChoice = None) -> 
         raise InputError("has no operator to run", where=graph.name)
     placements = place(network, chip)
     shapes = geometry(network, placements)
-    residency = reside(network, placements, shapes, chip)
-    caching = cache(placements, shapes, residency, chip)
-    tiling = tile(network, placements, shapes, residency, caching, chip, model)
-    tiles = cut(placements, shapes, tiling, chip, model)
+    split = split_over_tiles(network, placements, shapes, chip, model)
+    one = one_tile(chip)
+    residency = reside(network, placements, split.shapes, one, split.tensor_bytes)
+    caching = cache(placements, split.shapes, residency, one)
+    tiling = tile(network, placements, shapes, split, residency, caching, one, model)
+    broadcasts = in_every_tile(network, split, residency.staying)
+    tiles, pieces = cut(placements, shapes, split, tiling, broadcasts, chip, model)
     first_tile, last_tile = np.full(len(shapes), -1, np.int64), np.full(len(shapes), -1, np.int64)
     first_tile[tiles.layer[tiles.first]] = np.flatnonzero(tiles.first)
     last_tile[tiles.layer[tiles.last]] = np.flatnonzero(tiles.last)
-    return Plan(chip, network, placements, shapes, residency, caching, tiling, tiles, first_tile, last_tile, model)
+    ends = (first_tile, last_tile)
+    ahead = np.ones(len(tiles), np.int64)
+    plan = Plan(chip, network, placements, shapes, split, residency, caching, tiling, tiles, pieces, *ends, model, ahead)
+    return replace(plan, ahead=prefetch(plan))
 
 
 def functions(chip: Chip) -> frozenset[str]:

@@ -32,7 +32,7 @@ FUNCTIONS: Final = ("", *(activation.value for activation in Activation))
 # Passes over the elements that one operator makes: softmax finds the maximum, sums exponentials, divides;
 # a norm finds mean, variance, then scales.
 _PASSES = {OpKind.SOFTMAX: 3, OpKind.NORM: 3}
-_WINDOWED = frozenset({OpKind.CONV, OpKind.DEPTHWISE, OpKind.MAX_POOL, OpKind.AVG_POOL})
+WINDOWED = frozenset({OpKind.CONV, OpKind.DEPTHWISE, OpKind.MAX_POOL, OpKind.AVG_POOL})
 _BINARY = frozenset({OpKind.ADD, OpKind.MUL, OpKind.ELEMENTWISE})
 # Channels do not mix: a tile of output channels needs only the same channels of the input.
 _BY_CHANNEL = frozenset(
@@ -90,6 +90,12 @@ def geometry(network: Network, placements: tuple[Placement, ...]) -> Geometry:
     return Geometry(*(np.array(column, np.int64) for column in columns))
 
 
+def input_rows(shapes: Geometry, index: int | IntArray, rows: IntArray) -> IntArray:
+    """Return the input rows that `rows` output rows of layer `index` read."""
+    read = (rows - 1) * shapes.stride[index] + shapes.reach[index]
+    return np.minimum(read, shapes.in_rows[index])
+
+
 def _shape(layer: Layer, graph: Graph) -> tuple[int, ...]:
     """Return the fields of `Geometry` for one layer."""
     op, kind = layer.op, layer.op.kind
@@ -130,9 +136,9 @@ def _shape(layer: Layer, graph: Graph) -> tuple[int, ...]:
             taps = prod(op.window.kernel)
         case _:
             pass
-    if kind in _WINDOWED and op.window is not None and len(first) == 4:
+    if kind in WINDOWED and op.window is not None and len(first) == 4:
         reach, stride, in_rows = _reach(op.window), op.window.stride[0], first[0] * first[2]
-    padded = _padded(op.window, first, out) if kind in _WINDOWED and op.window is not None else 0
+    padded = _padded(op.window, first, out) if kind in WINDOWED and op.window is not None else 0
     by_channel = kind in _BY_CHANNEL and len(out) == 4 and first[:2] == out[:2]
     if reduction == 0 and not by_channel:
         outputs = group_outputs = 1

@@ -20,13 +20,18 @@ from armillary.npu.tasks import Tasks
 
 def hold(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> None:
     """Add the leases of all tiles and activations to `build`."""
-    tiles, compute = plan.tiles, tasks.compute.ids
-    for block, moved in ((tasks.weights, tiles.weight_bytes), (tasks.inputs, tiles.input_bytes)):
-        users = compute[last_use(block.at, plan)]
-        _lease_pairs(build, queues, moved[block.at], block.ids, users)
+    tiles, stores = plan.tiles, tasks.stores
+    for block, room in ((tasks.weights, tiles.weight_room), (tasks.inputs, tiles.input_room)):
+        leases = _leases(build, queues, room[block.at])
+        build.member(block.ids, leases)
+        _join(build, tasks, last_use(block.at, plan), leases)
     sums = np.flatnonzero(tiles.sum_bytes)
-    _lease_pairs(build, queues, tiles.sum_bytes[sums], compute[sums], compute[sums + tiles.sum_tiles[sums] - 1])
-    _lease_pairs(build, queues, tiles.output_bytes[tasks.stores.at], compute[tasks.stores.at], tasks.stores.ids)
+    leases = _leases(build, queues, tiles.sum_bytes[sums])
+    _join(build, tasks, sums, leases)
+    _join(build, tasks, sums + tiles.sum_tiles[sums] - 1, leases)
+    leases = _leases(build, queues, tiles.output_room[stores.at])
+    _join(build, tasks, stores.at, leases)
+    build.member(stores.ids, leases)
     _hold_activations(build, plan, tasks, queues)
 
 
@@ -41,14 +46,18 @@ def last_use(at: IntArray, plan: Plan) -> IntArray:
     return np.where(same, following - 1, plan.last_tile[layer])
 
 
-def _lease_pairs(build: GraphBuilder, queues: Queues, units: IntArray, first: IntArray, last: IntArray) -> None:
-    leases = [build.lease(queues.scratchpad, size) for size in units.tolist()]
-    build.member(first, leases)
-    build.member(last, leases)
+def _leases(build: GraphBuilder, queues: Queues, units: IntArray) -> IntArray:
+    return np.array([build.lease(queues.scratchpad, size) for size in units.tolist()], np.int64)
+
+
+def _join(build: GraphBuilder, tasks: Tasks, tiles: IntArray, leases: IntArray) -> None:
+    """Make all tasks that compute a tile members of its lease."""
+    members, index = tasks.computing(tiles)
+    build.member(members, leases[index])
 
 
 def _hold_activations(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> None:
-    network, compute = plan.network, tasks.compute.ids
+    network = plan.network
     members: dict[str, list[int]] = {}
     for task, at in zip(tasks.arrivals.ids.tolist(), tasks.arrivals.at.tolist(), strict=True):
         members[network.inputs[at]] = [task]
@@ -56,10 +65,11 @@ def _hold_activations(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Que
         first, last = int(plan.first_tile[index]), int(plan.last_tile[index])
         if first < 0:
             continue
+        begins, ends = (tasks.of(tile) for tile in (first, last))
         for name in layer.sources:
-            members.setdefault(name, []).append(int(compute[last]))
+            members.setdefault(name, []).extend(ends)
         for name in layer.outputs:
-            members[name] = [int(compute[first]), int(compute[last])]
+            members[name] = [*begins, *ends]
     residency = plan.residency
     lease_of: dict[int, int] = {}
     holders: dict[int, dict[int, None]] = {}

@@ -39,8 +39,9 @@ def layer_figures(plan: Plan, program: Program, timeline: Timeline) -> tuple[Lay
     np.minimum.at(first, layer[computing], start[computing])
     np.maximum.at(last, layer[computing], end[computing])
     moving = np.flatnonzero(moves)
-    wait = per_layer(timeline.latency[mine], computing)
-    work = per_layer(end - start, computing) - wait
+    # Tiles of the chip work side by side: the time of a layer is theirs on average.
+    wait = per_layer(timeline.latency[mine], computing) / plan.split.pieces
+    work = per_layer(end - start, computing) / plan.split.pieces - wait
     queues = max(1, sum(name.startswith("DMA") for name in timeline.resources.names) - 1)
     transfer = per_layer(end - start, moving) / queues
     moved, energy_fj = per_layer(timeline.bytes[mine], moving), per_layer(timeline.energy_fj[mine])
@@ -91,9 +92,10 @@ def bounds(plan: Plan, timeline: Timeline) -> tuple[Bound, ...]:
         "vector": (int((span - path.latency)[kinds == "vector"].sum()), "a wider vector engine"),
         LAYER_COST: (int(path.latency[computing].sum()), "fewer layers, or a larger batch"),
         "host": (int(span[kinds == "host"].sum()), "operators that the chip supports"),
+        "submission": (int(span[kinds == "submission"].sum()), "a shorter way through the driver, or a larger batch"),
         HOST_LINK.lower(): (
             over_link + (0 if has_dram else moved),
-            "a faster link, or " + ("fewer weights" if plan.caching.bytes < weights else "smaller inputs and outputs"),
+            "a faster link, or " + ("fewer weights" if plan.cached_bytes < weights else "smaller inputs and outputs"),
         ),
         DRAM: (moved if has_dram else 0, "more DRAM bandwidth, or a larger scratchpad"),
     }
@@ -106,10 +108,11 @@ def bounds(plan: Plan, timeline: Timeline) -> tuple[Bound, ...]:
 
 def cost_sources(plan: Plan) -> dict[str, CostShare]:
     """Return what each part of the cost model priced, largest share of the cycles first."""
-    sources, tiles = plan.cost_model.sources, plan.tiles
-    count = np.bincount(tiles.source, minlength=len(sources))
-    cycles = np.bincount(tiles.source, weights=tiles.cycles, minlength=len(sources))
-    every, total = max(1, len(tiles)), max(1.0, float(cycles.sum()))
+    sources, pieces = plan.cost_model.sources, plan.pieces
+    busy = pieces.cycles > 0
+    count = np.bincount(pieces.source[busy], minlength=len(sources))
+    cycles = np.bincount(pieces.source[busy], weights=pieces.cycles[busy], minlength=len(sources))
+    every, total = max(1, int(count.sum())), max(1.0, float(cycles.sum()))
     order = [at for at in np.argsort(-cycles, kind="stable").tolist() if count[at]]
     return {sources[at]: CostShare(float(count[at]) / every, float(cycles[at]) / total) for at in order}
 

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from armillary.engine import GraphBuilder
 from armillary.npu.geometry import IntArray
-from armillary.npu.place import Engine
 from armillary.npu.plan import Plan
 from armillary.npu.queues import Queues
 from armillary.npu.tasks import Block, Tasks, mover_of
@@ -24,18 +23,21 @@ def connect(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> No
     pairs = [*_in_order(plan, tasks, queues), *_paced(plan, tasks), *_fed(plan, tasks)]
     source = np.concatenate([pair[0] for pair in pairs]) if pairs else np.zeros(0, np.int64)
     target = np.concatenate([pair[1] for pair in pairs]) if pairs else np.zeros(0, np.int64)
-    once = np.unique(np.stack([source, target]), axis=1)
-    build.edge(once[0], once[1])
+    count = len(build)
+    source, target = np.divmod(np.unique(source * count + target), max(1, count))
+    build.edge(source, target)
+    if len(tasks.submissions.ids):
+        build.edge(*_submitted(plan, tasks, source, target, count))
     if plan.inferences > 1:
-        source, target = _admitted(plan, tasks, once[0], once[1], len(build))
+        source, target = _admitted(plan, tasks, source, target, count)
         build.edge(source, target)
 
 
 def _in_order(plan: Plan, tasks: Tasks, queues: Queues) -> Pairs:
     """Chain the tasks of every queue in program order."""
-    tiles = plan.tiles
-    alone = np.zeros(len(tiles), np.int64) if plan.chip.vector.shares_array else tiles.engine
-    pairs: Pairs = [_chain(tasks.compute.ids[alone == engine]) for engine in (Engine.ARRAY, Engine.VECTOR)]
+    pieces, engine = plan.pieces, plan.tiles.engine[plan.pieces.tile]
+    queue = 2 * pieces.on + (0 if plan.chip.vector.shares_array else engine)
+    pairs: Pairs = [_chain(tasks.compute.ids[queue == number]) for number in range(2 * plan.chip.tiles)]
     pairs.append(_chain(tasks.host.ids))
     blocks = [(tasks.weights, "weights"), (tasks.inputs, "input"), (tasks.stores, "output")]
     movers = [mover_of(block.ids, kind, queues) for block, kind in blocks]
@@ -56,6 +58,7 @@ def inferences_of(plan: Plan, tasks: Tasks, count: int) -> IntArray:
     for block in (tasks.compute, tasks.weights, tasks.inputs, tasks.stores):
         inference[block.ids] = plan.tiles.layer[block.at] // plan.layers_each
     inference[tasks.host.ids] = tasks.host.at // plan.layers_each
+    inference[tasks.submissions.ids] = tasks.submissions.at
     for block, names in ((tasks.arrivals, plan.network.inputs), (tasks.departures, plan.network.outputs)):
         inference[block.ids] = block.at * plan.inferences // max(1, len(names))
     return inference
@@ -64,6 +67,16 @@ def inferences_of(plan: Plan, tasks: Tasks, count: int) -> IntArray:
 def staying_inputs(plan: Plan, tasks: Tasks) -> npt.NDArray[np.bool_]:
     """Mark the arrivals whose tensor stays in the scratchpad, shape (arrivals,)."""
     return np.array([plan.residency.stays(plan.network.inputs[at]) for at in tasks.arrivals.at.tolist()], np.bool_)
+
+
+def _submitted(plan: Plan, tasks: Tasks, source: IntArray, target: IntArray, count: int) -> tuple[IntArray, IntArray]:
+    """Let whatever begins an inference follow its submission."""
+    inference = inferences_of(plan, tasks, count)
+    within = inference[source] == inference[target]
+    begins = np.bincount(target[within], minlength=count) == 0
+    begins[tasks.submissions.ids] = False
+    first = np.flatnonzero(begins)
+    return tasks.submissions.ids[inference[first]], first
 
 
 def _admitted(plan: Plan, tasks: Tasks, source: IntArray, target: IntArray, count: int) -> tuple[IntArray, IntArray]:
@@ -75,18 +88,22 @@ def _admitted(plan: Plan, tasks: Tasks, source: IntArray, target: IntArray, coun
     within = inference[source] == inference[target]
     begins = np.bincount(target[within], minlength=count) == 0
     ends = np.bincount(source[within], minlength=count) == 0
+    ends[tasks.submissions.ids] = False
     pairs: Pairs = []
     for later in range(plan.queue_depth, plan.inferences):
         before = np.flatnonzero(ends & (inference == later - plan.queue_depth))
-        after = np.flatnonzero(begins & (inference == later))
-        pairs.append((np.repeat(before, len(after)), np.tile(after, len(before))))
+        after = tasks.submissions.ids[tasks.submissions.at == later]
+        if not len(after):
+            after = np.flatnonzero(begins & (inference == later))
+        pairs.append(_each_before_each(before, after))
     if plan.gap:
         pairs += _apart(plan, tasks)
     # Inputs that stay take scratchpad, like loads, when the tile before those beside which they fit is done.
     arrivals = tasks.arrivals
     gate = inference[arrivals.ids] * plan.tiles_each - plan.lead - 1
     stay = (gate >= 0) & staying_inputs(plan, tasks)
-    pairs.append((tasks.compute.ids[gate[stay]], arrivals.ids[stay]))
+    before, index = tasks.computing(gate[stay])
+    pairs.append((before, arrivals.ids[stay][index]))
     edges = np.concatenate([before for before, _ in pairs]) * count + np.concatenate([after for _, after in pairs])
     fresh = np.setdiff1d(edges, source * count + target)
     return fresh // count, fresh % count
@@ -99,28 +116,43 @@ def _apart(plan: Plan, tasks: Tasks) -> Pairs:
     stays = staying_inputs(plan, tasks)
     for later in range(1, plan.inferences):
         first = later * each
-        holders = [tasks.compute.ids[first - each : first]]
-        holders.append(tasks.stores.ids[(tasks.stores.at >= first - each) & (tasks.stores.at < first)])
-        takers = [tasks.compute.ids[first : first + 2], tasks.arrivals.ids[stays & (arrival_of == later)]]
-        takers += [b.ids[(b.at >= first) & (b.at < first + 2)] for b in (tasks.weights, tasks.inputs)]
         # In-order queues: the last ones end last.
-        before, after = np.concatenate([ids[-2:] for ids in holders]), np.concatenate(takers)
-        pairs.append((np.repeat(before, len(after)), np.tile(after, len(before))))
+        holders = [tasks.computing(np.arange(max(first - each, first - 2), first))[0]]
+        holders.append(tasks.stores.ids[(tasks.stores.at >= first - each) & (tasks.stores.at < first)][-2:])
+        begins = np.arange(first, min(first + 2, len(plan.tiles)))
+        takers = [tasks.computing(begins)[0], tasks.arrivals.ids[stays & (arrival_of == later)]]
+        takers += [b.ids[(b.at >= first) & (b.at < first + 2)] for b in (tasks.weights, tasks.inputs)]
+        before, after = np.concatenate(holders), np.concatenate(takers)
+        pairs.append(_each_before_each(before, after))
     return pairs
 
 
 def _paced(plan: Plan, tasks: Tasks) -> Pairs:
-    """Double buffering: loads follow the tile two before, a tile follows its loads and the store two tiles before."""
+    """Double buffering: loads follow the tile two before, a tile follows its loads and the store two tiles before.
+
+    Weights that run ahead follow an earlier tile.
+
+    All tiles of the chip keep this pace. With one queue for array and vector engine a tile follows the one before.
+    """
     count = len(plan.tiles)
-    compute = tasks.compute.ids
-    pairs: Pairs = [(compute[:-2], compute[2:])]
-    for block in (tasks.weights, tasks.inputs):
-        pairs.append((block.ids, compute[block.at]))
-        later = block.at >= 2
-        pairs.append((compute[block.at[later] - 2], block.ids[later]))
-    pairs.append((compute[tasks.stores.at], tasks.stores.ids))
+    apart = 1 if plan.chip.vector.shares_array else 2
+    paced = np.ones(max(0, count - apart), np.bool_)
+    pairs: Pairs = []
+    for block, ahead in ((tasks.weights, plan.ahead), (tasks.inputs, np.ones(count, np.int64))):
+        after, index = tasks.computing(block.at)
+        pairs.append((block.ids[index], after))
+        gate = block.at - ahead[block.at] - 1
+        before, index = tasks.computing(gate[gate >= 0])
+        pairs.append((before, block.ids[gate >= 0][index]))
+        if apart == 2:
+            paced[gate[(gate >= 0) & (ahead[block.at] == 1)]] = False  # its loads follow already
+    follows = np.flatnonzero(paced)
+    pairs.append(tasks.across(follows, follows + apart))
+    before, index = tasks.computing(tasks.stores.at)
+    pairs.append((before, tasks.stores.ids[index]))
     early = tasks.stores.at + 2 < count
-    pairs.append((tasks.stores.ids[early], compute[tasks.stores.at[early] + 2]))
+    after, index = tasks.computing(tasks.stores.at[early] + 2)
+    pairs.append((tasks.stores.ids[early][index], after))
     return pairs
 
 
@@ -128,11 +160,10 @@ def _fed(plan: Plan, tasks: Tasks) -> Pairs:
     """Let every layer wait for the layers and arrivals whose tensors it reads."""
     network, count = plan.network, len(plan.tiles)
     stored, loaded = tasks.stores.by_tile(count), tasks.inputs.by_tile(count)
-    arrived = {
-        network.inputs[at]: int(task)
+    made = {
+        network.inputs[at]: [task]
         for task, at in zip(tasks.arrivals.ids.tolist(), tasks.arrivals.at.tolist(), strict=True)
     }
-    made = dict(arrived)
     on_host = dict(zip(tasks.host.at.tolist(), tasks.host.ids.tolist(), strict=True))
     pairs: Pairs = []
     for index, layer in enumerate(network.layers):
@@ -148,18 +179,22 @@ def _fed(plan: Plan, tasks: Tasks) -> Pairs:
                 if plan.residency.stays(name):
                     # Rows to look up are known only when the indices are there; other loads do not wait.
                     looked_up = readers if plan.shapes.row_bytes[index] else readers[:0]
-                    readers = np.append(looked_up, tasks.compute.ids[first])
-            pairs.append((np.full(len(readers), made[name]), readers))
+                    readers = np.append(looked_up, tasks.of(first))
+            pairs.append(_each_before_each(np.array(made[name], np.int64), readers))
         for name in layer.outputs:
             if first < 0:
-                made[name] = on_host[index]
+                made[name] = [on_host[index]]
             else:
-                made[name] = int(tasks.compute.ids[last] if plan.residency.stays(name) else stored[last])
+                made[name] = tasks.of(last) if plan.residency.stays(name) else [int(stored[last])]
     leaving = tasks.departures
     for task, at in zip(leaving.ids.tolist(), leaving.at.tolist(), strict=True):
         if network.outputs[at] in made:
-            pairs.append((np.array([made[network.outputs[at]]]), np.array([task])))
+            pairs.append(_each_before_each(np.array(made[network.outputs[at]], np.int64), np.array([task])))
     return pairs
+
+
+def _each_before_each(before: IntArray, after: IntArray) -> tuple[IntArray, IntArray]:
+    return np.repeat(before, len(after)), np.tile(after, len(before))
 
 
 def _chain(ids: IntArray) -> tuple[IntArray, IntArray]:

@@ -6,8 +6,12 @@ Out: one `Placement` a layer: array, vector or host, with the reason where it is
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
 
 from armillary.hardware import Chip
 from armillary.npu.fuse import Layer, Network
@@ -37,6 +41,18 @@ class Placement:
 def place(network: Network, chip: Chip) -> tuple[Placement, ...]:
     """Return the placement of each layer, in order."""
     return tuple(_place_layer(layer, network.graph, chip) for layer in network.layers)
+
+
+def by_placement(
+    placements: tuple[Placement, ...], layer: npt.NDArray[np.int64]
+) -> Iterator[tuple[Placement, npt.NDArray[np.int64]]]:
+    """Yield each engine and element type in use on the chip with the indices of its rows; `layer` is the layer of each."""
+    kinds = sorted({(placement.engine, placement.dtype) for placement in placements if placement.engine != Engine.HOST})
+    group = np.array(
+        [-1 if p.engine == Engine.HOST else kinds.index((p.engine, p.dtype)) for p in placements], np.int64
+    )
+    for number, (engine, dtype) in enumerate(kinds):
+        yield Placement(engine, dtype), np.flatnonzero(group[layer] == number)
 
 
 def _place_layer(layer: Layer, graph: Graph, chip: Chip) -> Placement:

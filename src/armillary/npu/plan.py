@@ -14,8 +14,9 @@ from armillary.npu.fuse import Network
 from armillary.npu.geometry import Geometry, IntArray
 from armillary.npu.place import Engine, Placement
 from armillary.npu.reside import Residency
+from armillary.npu.split import Split
 from armillary.npu.tile import Tiling
-from armillary.npu.tiles import Tiles
+from armillary.npu.tiles import Pieces, Tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,16 @@ class Plan:
     network: Network
     placements: tuple[Placement, ...]
     shapes: Geometry
+    split: Split
     residency: Residency
     caching: Caching
     tiling: Tiling
     tiles: Tiles
+    pieces: Pieces
     first_tile: IntArray  # of each layer, -1 on the host, shape (layers,)
     last_tile: IntArray
     cost_model: CostModel
+    ahead: IntArray  # tiles by which the weights of each tile may be loaded before it, at least 1, shape (tiles,)
     inferences: int = 1  # one after the other in the same queues (`repeat`)
     queue_depth: int = 1  # of them in flight at once
     lead: int = 1  # tiles of the inference before beside which inputs may arrive
@@ -47,6 +51,17 @@ class Plan:
     def tiles_each(self) -> int:
         """Tiles of one inference."""
         return len(self.tiles) // self.inferences
+
+    @property
+    def scratchpad_bytes(self) -> int:
+        """Bytes of the scratchpad of one tile of the chip."""
+        return int(self.chip.scratchpad.size.value) // self.chip.tiles
+
+    @property
+    def cached_bytes(self) -> int:
+        """Bytes of the weights that stay, each once however many tiles of the chip hold it."""
+        each = self.layers_each
+        return int(self.shapes.constant_bytes[:each][self.caching.cached[:each]].sum())
 
     @property
     def host_layers(self) -> tuple[int, ...]:

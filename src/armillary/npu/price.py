@@ -65,7 +65,7 @@ def tile_batch(
         dtype=placement.dtype,
         kind=kind,
         function=shapes.function[layer],
-        width=positions // rows,
+        width=shapes.positions[layer],
         height=rows,
         outputs=channels,
         inputs=np.maximum(summed // taps, 1),

@@ -1,9 +1,10 @@
 """The resources of a chip in the event engine.
 
 In:  a `Chip` and the bytes that cached weights take. Out: `Queues`, the resource numbers in a `GraphBuilder`.
-Servers are in-order queues (their order is a chain of edges): the array, the vector engine unless it shares the array,
-DMA engines, the host link, the host. Bytes of transfers share the rate of the memory or link behind them; the rest of
-the scratchpad is a pool from which tiles and activations take leases.
+Servers are in-order queues (their order is a chain of edges): the array, the vector engine unless it shares the array
+(both of every tile of the chip), DMA engines, the host link, the host. Bytes of transfers share the rate of the memory
+or link behind them; the rest of the scratchpad is a pool from which tiles and activations take leases. Buffers lie at
+the same address in every tile of the chip, so that the pool is the scratchpad of one.
 """
 
 from __future__ import annotations
@@ -21,14 +22,15 @@ ONE_AT_A_TIME = " queue"  # suffix of the server that keeps transfers of a link 
 class Queues:
     """Resource numbers; -1 where the chip has no such part."""
 
-    array: int
-    vector: int  # the array's where they share
+    array: tuple[int, ...]  # of each tile of the chip
+    vector: tuple[int, ...]  # the array's where they share
     host: int
     link: int  # bytes to and from the host
     link_queue: int
     dram: int
     dma: tuple[int, ...]
     scratchpad: int
+    either_way: bool  # every mover loads and stores
 
     @property
     def backing(self) -> int:
@@ -37,14 +39,21 @@ class Queues:
 
     @property
     def movers(self) -> tuple[int, ...]:
-        """Queues that move tiles between scratchpad and backing memory; the last one stores, the others load."""
+        """Queues that move tiles between scratchpad and backing memory; unless all go either way, the last stores."""
         return self.dma or (self.link_queue,)
 
 
+def engine_name(engine: str, tile: int, chip: Chip) -> str:
+    """Return the name of `engine` (ARRAY or VECTOR) of a tile of `chip`."""
+    return engine if chip.tiles == 1 else f"Tile {tile} {engine}"
+
+
 def declare(build: GraphBuilder, chip: Chip, cached_bytes: int) -> Queues:
-    """Add the resources of `chip` to `build`."""
-    array = build.server(ARRAY)
-    vector = array if chip.vector.shares_array else build.server(VECTOR)
+    """Add the resources of `chip` to `build`; `cached_bytes` of weights stay in each of its tiles."""
+    array = tuple(build.server(engine_name(ARRAY, tile, chip)) for tile in range(chip.tiles))
+    vector = array
+    if not chip.vector.shares_array:
+        vector = tuple(build.server(engine_name(VECTOR, tile, chip)) for tile in range(chip.tiles))
     host = build.server(HOST)
     link = link_queue = dram = -1
     dma: tuple[int, ...] = ()
@@ -54,5 +63,6 @@ def declare(build: GraphBuilder, chip: Chip, cached_bytes: int) -> Queues:
     if chip.dram is not None:
         dram = build.link(DRAM, capacity=chip.dram.rate.value)
         dma = tuple(build.server(f"DMA {number}") for number in range(chip.dram.dma_engines))
-    scratchpad = build.pool(SCRATCHPAD, units=int(chip.scratchpad.size.value) - cached_bytes)
-    return Queues(array, vector, host, link, link_queue, dram, dma, scratchpad)
+    scratchpad = build.pool(SCRATCHPAD, units=int(chip.scratchpad.size.value) // chip.tiles - cached_bytes)
+    either_way = chip.dram is not None and chip.dram.either_way
+    return Queues(array, vector, host, link, link_queue, dram, dma, scratchpad, either_way)

@@ -19,8 +19,9 @@ from armillary.npu.geometry import Geometry, IntArray
 from armillary.npu.leases import last_use
 from armillary.npu.plan import Plan
 from armillary.npu.reside import Residency
+from armillary.npu.split import copies
 from armillary.npu.tile import Tiling
-from armillary.npu.tiles import Tiles
+from armillary.npu.tiles import Pieces, Tiles
 from armillary.workload import Graph
 
 APART = 2  # tiles between inferences that share no scratchpad: as far as loads run ahead
@@ -31,7 +32,7 @@ def repeat(plan: Plan, inferences: int, queue_depth: int) -> Plan:
     """Return the plan of `inferences` copies of `plan`, of which `queue_depth` may be in flight."""
     if inferences == 1:
         return plan
-    room = int(plan.chip.scratchpad.size.value) - plan.caching.bytes
+    room = plan.scratchpad_bytes - plan.caching.bytes
     left = room - occupied_bytes(_copies(plan, min(inferences, _NEIGHBOURS), queue_depth))
     fits = bool((left >= 0).all())
     lead = _lead(plan, left) if fits else 1
@@ -48,9 +49,9 @@ def _lead(plan: Plan, left: IntArray) -> int:
 
 
 def occupied_bytes(plan: Plan) -> IntArray:
-    """Return the bytes that leases hold while each tile runs, as its order allows at most, shape (tiles,).
+    """Return the bytes of one tile of the chip that leases hold while each tile runs, as its order allows at most, shape (tiles,).
 
-    A load of tile j may come while tile j - 1 runs, a store may last until tile j + 1 has run; an activation stays from
+    A load of tile j may come while tile j - 1 runs (weights: tile j - ahead), a store may last until tile j + 1 has run; an activation stays from
     its first writer (an input: from the tile before its inference) to its last reader.
     """
     tiles, residency = plan.tiles, plan.residency
@@ -61,13 +62,13 @@ def occupied_bytes(plan: Plan) -> IntArray:
         np.add.at(step, np.maximum(first, 0), size)
         np.add.at(step, np.minimum(last, count - 1) + 1, -size)
 
-    for moved in (tiles.weight_bytes, tiles.input_bytes):
-        at = np.flatnonzero(moved)
-        hold(moved[at], at - 1, last_use(at, plan))
+    for room, ahead in ((tiles.weight_room, plan.ahead), (tiles.input_room, np.ones(count, np.int64))):
+        at = np.flatnonzero(room)
+        hold(room[at], at - ahead[at], last_use(at, plan))
     sums = np.flatnonzero(tiles.sum_bytes)
     hold(tiles.sum_bytes[sums], sums, sums + tiles.sum_tiles[sums] - 1)
-    stored = np.flatnonzero(tiles.output_bytes)
-    hold(tiles.output_bytes[stored], stored, stored + 1)
+    stored = np.flatnonzero(tiles.output_room)
+    hold(tiles.output_room[stored], stored, stored + 1)
     at = np.flatnonzero(residency.resident)
     begin = plan.first_tile[residency.first[at]]
     inputs = np.array([residency.names[index] in set(plan.network.inputs) for index in at.tolist()], np.bool_)
@@ -98,6 +99,7 @@ def _copies(plan: Plan, times: int, queue_depth: int) -> Plan:
         network=_network(plan.network, times),
         placements=plan.placements * times,
         shapes=Geometry(*(np.tile(getattr(plan.shapes, column.name), times) for column in fields(Geometry))),
+        split=copies(plan.split, times),
         residency=_residency(plan.residency, layers, times),
         caching=Caching(np.tile(plan.caching.cached, times), plan.caching.bytes),
         tiling=Tiling(*(np.tile(getattr(plan.tiling, column.name), times) for column in fields(Tiling))),
@@ -105,9 +107,14 @@ def _copies(plan: Plan, times: int, queue_depth: int) -> Plan:
             Tiles(*(np.tile(getattr(tiles, column.name), times) for column in fields(Tiles))),
             layer=np.tile(tiles.layer, times) + np.repeat(np.arange(times), count) * layers,
         ),
+        pieces=replace(
+            Pieces(*(np.tile(getattr(plan.pieces, column.name), times) for column in fields(Pieces))),
+            tile=np.tile(plan.pieces.tile, times) + np.repeat(np.arange(times), len(plan.pieces)) * count,
+        ),
         first_tile=shifted(plan.first_tile),
         last_tile=shifted(plan.last_tile),
         cost_model=plan.cost_model,
+        ahead=np.tile(plan.ahead, times),
         inferences=times,
         queue_depth=queue_depth,
     )

@@ -9,6 +9,7 @@ decided before and the tiles that the layer and its neighbours need to work.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,7 @@ class Residency:
     """Lifetimes of activations; tensor columns have shape (tensors,), layer columns shape (layers,)."""
 
     names: tuple[str, ...]
-    bytes: IntArray
+    bytes: IntArray  # in the scratchpad
     first: IntArray  # layer that writes it (0 for an input of the network)
     last: IntArray  # last layer that reads it
     resident: npt.NDArray[np.bool_]
@@ -54,8 +55,21 @@ class Residency:
         return tensor in self.staying
 
 
-def reside(network: Network, placements: tuple[Placement, ...], shapes: Geometry, chip: Chip) -> Residency:
+def reside(
+    network: Network,
+    placements: tuple[Placement, ...],
+    shapes: Geometry,
+    chip: Chip,
+    tensor_bytes: Mapping[str, int] | None = None,
+) -> Residency:
     """Decide which activations of `network` stay in the scratchpad of `chip`.
+
+    Args:
+        network: layers in order.
+        placements: where they run.
+        shapes: of the layers, or of what one tile of a chip does of them.
+        chip: the chip, or one tile of it.
+        tensor_bytes: that each activation takes in the scratchpad, by name; absent: all of it.
 
     Raises:
         InfeasibleError: a layer does not fit at its smallest tiling; names it, its largest tensor, the shortfall.
@@ -64,9 +78,10 @@ def reside(network: Network, placements: tuple[Placement, ...], shapes: Geometry
     on_chip = np.array([placement.engine != Engine.HOST for placement in placements], np.bool_)
     smallest = np.where(on_chip, smallest_room(shapes), 0)
     _refuse_what_cannot_fit(network, shapes, smallest, chip)
-    room = neighbourhood(np.maximum(smallest, np.where(on_chip, np.minimum(_working_room(shapes, chip), size // 2), 0)))
+    room = neighbourhood(np.maximum(smallest, np.where(on_chip, np.minimum(working_room(shapes, chip), size // 2), 0)))
     names, first, last, may_stay = _lifetimes(network, on_chip, chip)
-    sizes = np.array([network.graph.tensors[name].bytes for name in names], np.int64)
+    tensors = network.graph.tensors
+    sizes = np.array([tensors[name].bytes if tensor_bytes is None else tensor_bytes[name] for name in names], np.int64)
     resident, in_place_of = np.zeros(len(names), np.bool_), np.full(len(names), -1, np.int64)
     places = _places(network, names, sizes, last)
     live = np.zeros(len(shapes), np.int64)
@@ -116,7 +131,7 @@ def neighbourhood(values: IntArray) -> IntArray:
     return np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
 
 
-def _working_room(shapes: Geometry, chip: Chip) -> IntArray:
+def working_room(shapes: Geometry, chip: Chip) -> IntArray:
     """Return the room for tiles of one row and one granule of output channels, which keep the array filled."""
     whole = np.ones(len(shapes), np.int64)
     loads, stores = _tile_bytes(shapes, np.minimum(shapes.outputs, chip.array.granules.outputs), whole)

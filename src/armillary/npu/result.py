@@ -77,7 +77,7 @@ class NpuResult(Result):
     parameter_bytes: int
     dram_bytes: int
     host_link_bytes: int
-    scratchpad_peak_bytes: int  # cached weights included
+    scratchpad_peak_bytes: int  # of all tiles of the chip together, cached weights included
     cached_parameter_bytes: int
     mac_utilisation: float  # of the array's peak over the whole latency
     energy_j: float  # of the chip; the host's own energy is not part of it

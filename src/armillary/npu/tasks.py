@@ -49,24 +49,47 @@ class Tasks:
     inputs: Block
     stores: Block
     host: Block
+    submissions: Block  # of each inference, where they take time
     arrivals: Block  # inputs of the network over the host link
     departures: Block  # outputs of the network over the host link, where they lie in DRAM
+    pieces_before: IntArray  # of each tile, and all of them; shape (tiles + 1,)
+
+    def computing(self, tiles: IntArray) -> tuple[IntArray, IntArray]:
+        """Return the tasks that compute `tiles`, one for each piece, and for each the index into `tiles`."""
+        begin = self.pieces_before[tiles]
+        each = self.pieces_before[tiles + 1] - begin
+        index = np.repeat(np.arange(len(tiles)), each)
+        within = np.arange(len(index)) - np.repeat(np.cumsum(each) - each, each)
+        return self.compute.ids[begin[index] + within], index
+
+    def of(self, tile: int) -> list[int]:
+        """Return the tasks that compute `tile`."""
+        found: list[int] = self.compute.ids[self.pieces_before[tile] : self.pieces_before[tile + 1]].tolist()
+        return found
+
+    def across(self, before: IntArray, after: IntArray) -> tuple[IntArray, IntArray]:
+        """Return (sources, targets): every task that computes a tile of `before` with all of its tile of `after`."""
+        sources, first = self.computing(before)
+        targets, second = self.computing(after[first])
+        return sources[second], targets
 
 
 def create(build: GraphBuilder, plan: Plan, queues: Queues) -> Tasks:
     """Add the tasks of `plan` to `build`, without any edge or lease."""
     place = _places(plan)
-    beside = 2.0 * (place - 1)
+    beside, early = 2.0 * (place - 1), 2.0 * (place - plan.ahead)
     late = _AFTER_STORE * _waits_for_neighbour(plan).astype(np.float64)
-    tiles = plan.tiles
+    tiles, split = plan.tiles, plan.split
     return Tasks(
         compute=_compute(build, plan, queues),
-        weights=_transfers(build, plan, queues, tiles.weight_bytes, beside, "weights"),
-        inputs=_transfers(build, plan, queues, tiles.input_bytes, beside + late, "input"),
-        stores=_transfers(build, plan, queues, tiles.output_bytes, 2.0 * place + 1, "output"),
+        weights=_transfers(build, plan, queues, tiles.weight_bytes, early, "weights", split.weight_pieces),
+        inputs=_transfers(build, plan, queues, tiles.input_bytes, beside + late, "input", split.input_pieces),
+        stores=_transfers(build, plan, queues, tiles.output_bytes, 2.0 * place + 1, "output", split.pieces),
         host=_host(build, plan, queues),
+        submissions=_submissions(build, plan, queues),
         arrivals=_arrivals(build, plan, queues),
         departures=_departures(build, plan, queues),
+        pieces_before=np.searchsorted(plan.pieces.tile, np.arange(len(tiles) + 1)),
     )
 
 
@@ -76,37 +99,44 @@ def ticks(seconds: FloatArray) -> IntArray:
 
 
 def _compute(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
-    tiles, chip = plan.tiles, plan.chip
-    on_vector = tiles.engine == Engine.VECTOR
+    pieces, chip = plan.pieces, plan.chip
+    layer = plan.tiles.layer[pieces.tile]
+    on_vector = plan.tiles.engine[pieces.tile] == Engine.VECTOR
     mac_j = np.array([chip.energy.mac[p.dtype].value if p.engine != Engine.HOST else 0.0 for p in plan.placements])
     energy_j = (
-        tiles.macs * mac_j[tiles.layer]
-        + tiles.elements * chip.energy.vector_element.value
-        + tiles.scratchpad_bytes * chip.energy.scratchpad.value
+        pieces.macs * mac_j[layer]
+        + pieces.elements * chip.energy.vector_element.value
+        + pieces.scratchpad_bytes * chip.energy.scratchpad.value
     )
-    duration = ticks(tiles.cycles / chip.clock.value)
-    latency = np.where(tiles.first, to_ticks(chip.control.layer_cost.value, PICOSECOND), 0)
-    ids = np.zeros(len(tiles), np.int64)
-    for chosen, kind, server in ((~on_vector, "array", queues.array), (on_vector, "vector", queues.vector)):
+    duration = ticks(pieces.cycles / chip.clock.value)
+    latency = np.where(plan.tiles.first[pieces.tile], to_ticks(chip.control.layer_cost.value, PICOSECOND), 0)
+    ids = np.zeros(len(pieces), np.int64)
+    for chosen, kind, servers in ((~on_vector, "array", queues.array), (on_vector, "vector", queues.vector)):
         at = np.flatnonzero(chosen)
         ids[at] = build.tasks(
             len(at),
-            labels=_labels(plan, tiles.layer[at]),
+            labels=_labels(plan, layer[at]),
             kind=kind,
             duration=duration[at],
             latency=latency[at],
             energy_fj=_femtojoules(energy_j[at]),
         )
-        build.demand(ids[at], server)
-    return Block(ids, np.arange(len(tiles)), 2.0 * _places(plan))
+        build.demand(ids[at], np.array(servers, np.int64)[pieces.on[at]])
+    return Block(ids, pieces.tile, 2.0 * _places(plan)[pieces.tile])
 
 
-def _transfers(build: GraphBuilder, plan: Plan, queues: Queues, moved: IntArray, key: FloatArray, kind: str) -> Block:
-    """Add one transfer for each tile with bytes in `moved`; loads go round the loading queues."""
+def _transfers(
+    build: GraphBuilder, plan: Plan, queues: Queues, moved: IntArray, key: FloatArray, kind: str, different: IntArray
+) -> Block:
+    """Add one transfer for each tile with bytes in `moved`; loads go round the loading queues.
+
+    `different` tells how many tiles of the chip move bytes of their own, shape (layers,); the others hold copies.
+    """
     chip = plan.chip
     at = np.flatnonzero(moved)
     backing = chip.energy.dram if chip.dram is not None else chip.energy.host_link
-    energy_j = moved[at].astype(np.float64) * (backing.value + chip.energy.scratchpad.value)
+    copies = (plan.split.pieces / different)[plan.tiles.layer[at]]
+    energy_j = moved[at].astype(np.float64) * (backing.value + copies * chip.energy.scratchpad.value)
     capped = chip.dram is not None and chip.dram.engine_rate is not None
     ids = np.array(
         build.tasks(
@@ -126,8 +156,10 @@ def _transfers(build: GraphBuilder, plan: Plan, queues: Queues, moved: IntArray,
 
 
 def mover_of(ids: IntArray, kind: str, queues: Queues) -> IntArray:
-    """Return the queue of each transfer: stores on the last one, loads in turn on the others."""
+    """Return the queue of each transfer: in turn where all go either way; else stores on the last, loads on others."""
     movers = np.array(queues.movers, np.int64)
+    if queues.either_way:
+        return movers[(ids - ids[0] if len(ids) else ids) % len(movers)]
     if kind == "output" or len(movers) == 1:
         return np.full(len(ids), movers[-1])
     return movers[(ids - ids[0] if len(ids) else ids) % (len(movers) - 1)]
@@ -155,6 +187,16 @@ def _host(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
     if crosses:
         build.cross(ids, queues.link)
     return Block(ids, at, 2.0 * (tiles_before(plan)[at].astype(np.float64) - 1) + _AFTER_HOST)
+
+
+def _submissions(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
+    """Add the handing over of each inference, where it takes the host time."""
+    cost_s = plan.chip.host.submit_cost.value
+    at = np.arange(plan.inferences if cost_s > 0 else 0)
+    duration = to_ticks(cost_s, PICOSECOND)
+    ids = np.array(build.tasks(len(at), labels=["submission"] * len(at), kind="submission", duration=duration), np.int64)
+    build.demand(ids, queues.host)
+    return Block(ids, at, at.astype(np.float64))
 
 
 def _arrivals(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:

@@ -11,6 +11,7 @@ channels are split too, into as few parts as will do: partial sums of a tile sta
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +21,11 @@ from armillary.hardware import Chip
 from armillary.npu.cache import Caching
 from armillary.npu.cost_models import CostModel
 from armillary.npu.fuse import Network
-from armillary.npu.geometry import FloatArray, Geometry, IntArray
+from armillary.npu.geometry import FloatArray, Geometry, IntArray, input_rows
 from armillary.npu.place import Engine, Placement
 from armillary.npu.price import compute_cycles
 from armillary.npu.reside import Residency, neighbourhood, partial_bytes, tile_budgets
+from armillary.npu.split import Split
 from armillary.units import MIB
 
 MAX_TILES = 4096  # of one layer
@@ -52,7 +54,8 @@ class Tiling:
 def tile(
     network: Network,
     placements: tuple[Placement, ...],
-    shapes: Geometry,
+    whole: Geometry,
+    split: Split,
     residency: Residency,
     caching: Caching,
     chip: Chip,
@@ -60,21 +63,38 @@ def tile(
 ) -> Tiling:
     """Choose the tiles of every layer that runs on the chip.
 
+    Args:
+        network: layers in order.
+        placements: where they run.
+        whole: their shapes.
+        split: what the largest part of each layer is, where the chip has several tiles.
+        residency: activations that stay.
+        caching: weights that stay.
+        chip: the chip, or one tile of it.
+
     Raises:
         InfeasibleError: a layer does not fit beside what stays in the scratchpad.
     """
     on_chip = np.array([placement.engine != Engine.HOST for placement in placements], np.bool_)
-    outside = on_chip & ~caching.cached
-    loads, stores = residency.load_bytes + np.where(outside, shapes.row_bytes, 0), residency.store_bytes
-    streams = np.where(outside, shapes.weight_bytes, 0)
+    outside, shapes = on_chip & ~caching.cached, split.shapes
+    loads, stores = residency.load_bytes + np.where(outside, whole.row_bytes, 0), residency.store_bytes
+    streams = np.where(outside, whole.weight_bytes, 0)
+    mine = [
+        np.ceil(moved * share).astype(np.int64)
+        for moved, share in (
+            (loads, split.input_share),
+            (stores, split.output_share),
+            (streams, split.weight_share),
+        )
+    ]
     row_groups = np.ones(len(shapes), np.int64)
     channels, parts = shapes.outputs.copy(), np.ones(len(shapes), np.int64)
     rows_outer = np.zeros(len(shapes), np.bool_)
     room = int(chip.scratchpad.size.value) - caching.bytes - neighbourhood(residency.live_bytes)
-    load_budget, store_budget = tile_budgets(room, int(stores.max(initial=0)))
+    load_budget, store_budget = tile_budgets(room, int(mine[1].max(initial=0)))
     for index in np.flatnonzero(loads + stores + streams).tolist():
         grid = _grid(shapes, index, chip)
-        moves = (int(loads[index]), int(stores[index]), int(streams[index]))
+        moves = _Moves(*(int(moved[index]) for moved in mine), *(int(pieces[index]) for pieces in split.moved_pieces))
         budgets = (int(load_budget[index]), int(store_budget[index]))
         chosen = _cheapest(shapes, index, placements[index], grid, moves, budgets, chip, model)
         if chosen is None:
@@ -87,10 +107,15 @@ def tile(
     return Tiling(row_groups, channels, -(-shapes.outputs // channels), parts, rows_outer, loads, stores, streams)
 
 
-def input_rows(shapes: Geometry, index: int | IntArray, rows: IntArray) -> IntArray:
-    """Return the input rows that `rows` output rows of layer `index` read."""
-    read = (rows - 1) * shapes.stride[index] + shapes.reach[index]
-    return np.minimum(read, shapes.in_rows[index])
+class _Moves(NamedTuple):
+    """Bytes that one layer moves into and out of one tile of the chip, and how many tiles move bytes of their own."""
+
+    load: int
+    store: int
+    stream: int
+    load_pieces: int
+    store_pieces: int
+    stream_pieces: int
 
 
 def _grid(shapes: Geometry, index: int, chip: Chip) -> tuple[IntArray, IntArray, npt.NDArray[np.bool_]]:
@@ -112,7 +137,7 @@ def _cheapest(
     index: int,
     placement: Placement,
     grid: tuple[IntArray, IntArray, npt.NDArray[np.bool_]],
-    moves: tuple[int, int, int],
+    moves: _Moves,
     budgets: tuple[int, int],
     chip: Chip,
     model: CostModel,
@@ -128,22 +153,21 @@ def _cheapest(
 
 
 def _tile_sizes(
-    shapes: Geometry, index: int, grid: tuple[IntArray, IntArray, npt.NDArray[np.bool_]], moves: tuple[int, int, int]
+    shapes: Geometry, index: int, grid: tuple[IntArray, IntArray, npt.NDArray[np.bool_]], moves: _Moves
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the bytes of inputs, weights and outputs of a tile of each split, all input channels at once."""
     groups, channels, _ = grid
-    load, store, stream = moves
     rows = -(-shapes.rows[index] // groups)
     share = channels / shapes.outputs[index]
     read = input_rows(shapes, index, rows) / shapes.in_rows[index] * (share if shapes.by_channel[index] else 1.0)
-    return load * read, stream * share, store * rows / shapes.rows[index] * share
+    return moves.load * read, moves.stream * share, moves.store * rows / shapes.rows[index] * share
 
 
 def _fitting(
     shapes: Geometry,
     index: int,
     grid: tuple[IntArray, IntArray, npt.NDArray[np.bool_]],
-    moves: tuple[int, int, int],
+    moves: _Moves,
     budgets: tuple[int, int],
     parts: int,
 ) -> npt.NDArray[np.bool_]:
@@ -161,7 +185,7 @@ def _cheapest_of(
     index: int,
     placement: Placement,
     grid: tuple[IntArray, IntArray, npt.NDArray[np.bool_]],
-    moves: tuple[int, int, int],
+    moves: _Moves,
     chosen: npt.NDArray[np.bool_],
     parts: int,
     chip: Chip,
@@ -170,7 +194,6 @@ def _cheapest_of(
     """Return the cheapest of the `chosen` splits with input channels in `parts`."""
     grid = grid[0][chosen], grid[1][chosen], grid[2][chosen]
     groups, channels, rows_outer = grid
-    _, store, stream = moves
     in_tile, weight_tile, out_tile = (np.ceil(size) for size in _tile_sizes(shapes, index, grid, moves))
     channel_groups = -(-shapes.outputs[index] // channels)
     rows = -(-shapes.rows[index] // groups)
@@ -181,15 +204,20 @@ def _cheapest_of(
         by_channel = bool(shapes.by_channel[index])
         input_loads = tiles if by_channel else np.where(rows_outer, groups, np.where(groups == 1, 1, tiles))
         weight_loads = np.where(rows_outer & (channel_groups > 1), groups, 1)
-    moved = in_tile * input_loads + weight_loads * stream + store
+    moved = (
+        in_tile * input_loads * moves.load_pieces
+        + weight_loads * moves.stream * moves.stream_pieces
+        + moves.store * moves.store_pieces
+    )
     rate, latency = transfer_rate(chip)
-    loads = (in_tile > 0) * input_loads + (stream > 0) * weight_loads * channel_groups
-    transfer_s = moved / rate + (parts * loads + (store > 0) * tiles) * latency / transfer_engines(chip)
+    loads = (in_tile > 0) * input_loads + (moves.stream > 0) * weight_loads * channel_groups
+    transfer_s = moved / rate + (parts * loads + (moves.store > 0) * tiles) * latency / transfer_engines(chip)
     layer, depth = np.full(len(groups), index), np.full(len(groups), -(-shapes.depth[index] // parts))
     positions = rows * shapes.positions[index]
     cycles = compute_cycles(shapes, layer, positions, rows, channels, depth, placement, chip, model)
     compute_s = parts * tiles * cycles / chip.clock.value
-    ends_s = ((in_tile + weight_tile) / parts + out_tile) / rate + 2 * latency  # first load, last store
+    loaded = in_tile * moves.load_pieces + weight_tile * moves.stream_pieces
+    ends_s = (loaded / parts + out_tile * moves.store_pieces) / rate + 2 * latency  # first load, last store
     price_s: FloatArray = np.maximum(compute_s, transfer_s) + ends_s
     # Below this difference the order of events decides the time: take less traffic, then fewer tiles.
     good = np.flatnonzero(price_s <= price_s.min() * (1 + INDIFFERENCE))

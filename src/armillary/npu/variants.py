@@ -37,7 +37,7 @@ def variants(chip: Chip) -> tuple[Variant, ...]:
         found.append(Variant("twice the parameter cache", with_room))
     rates = {
         name: {dtype: TWICE * rate for dtype, rate in values.items()}
-        for name in ("macs_per_cycle", "depthwise_macs_per_cycle")
+        for name in ("macs_per_cycle", "depthwise_macs_per_cycle", "broadcast_per_cycle")
         if (values := getattr(chip.array, name)) is not None
     }
     found.append(Variant("twice the array rate", _changed(chip, array=chip.array.model_copy(update=rates))))
