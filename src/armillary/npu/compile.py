@@ -18,11 +18,12 @@ from armillary.npu.fold import fold
 from armillary.npu.fuse import fuse
 from armillary.npu.geometry import geometry
 from armillary.npu.lower import lower
+from armillary.npu.part import one_tile
 from armillary.npu.place import place
 from armillary.npu.plan import Plan
 from armillary.npu.prefetch import prefetch
 from armillary.npu.reside import reside
-from armillary.npu.split import in_every_tile, one_tile, split_over_tiles
+from armillary.npu.split import in_every_tile, split_over_tiles
 from armillary.npu.tile import tile
 from armillary.npu.tiles import cut
 from armillary.workload import Graph, recognise
@@ -51,9 +52,8 @@ def compile_network(graph: Graph, chip: Chip, cost_model: CostChoice = None) -> 
     first_tile, last_tile = np.full(len(shapes), -1, np.int64), np.full(len(shapes), -1, np.int64)
     first_tile[tiles.layer[tiles.first]] = np.flatnonzero(tiles.first)
     last_tile[tiles.layer[tiles.last]] = np.flatnonzero(tiles.last)
-    ends = (first_tile, last_tile)
-    ahead = np.ones(len(tiles), np.int64)
-    plan = Plan(chip, network, placements, shapes, split, residency, caching, tiling, tiles, pieces, *ends, model, ahead)
+    buffered = (first_tile, last_tile, model, np.ones(len(tiles), np.int64))
+    plan = Plan(chip, network, placements, shapes, split, residency, caching, tiling, tiles, pieces, *buffered)
     return replace(plan, ahead=prefetch(plan))
 
 

@@ -1,7 +1,7 @@
 """What each pass of the compiler hands on, as a table for people.
 
-In:  a network, a chip, and the name of a pass: recognise, fold, lower, fuse, place, geometry, reside, cache, tile, cut
-or emit.
+In:  a network, a chip, and the name of a pass: recognise, fold, lower, fuse, place, geometry, split, reside, cache,
+tile, cut or emit.
 Out: `PassTable`: a title, columns and rows of plain values, one row an operator, layer, tensor, tile or task.
 Nothing is played: `emit` is the last pass.
 """
@@ -26,6 +26,8 @@ from armillary.npu.lower import lower
 from armillary.npu.place import Engine
 from armillary.npu.plan import Plan
 from armillary.npu.run import read_graph
+from armillary.npu.split import halo_bytes
+from armillary.npu.strategies import Strategy
 from armillary.workload import Graph, recognise
 
 Cell = str | int | float | bool
@@ -160,6 +162,47 @@ def _geometry(graph: Graph, plan: Plan) -> Shown:
     return f"layers; {int(plan.shapes.macs.sum())} MACs in all", ("layer", *names), rows
 
 
+def _split(graph: Graph, plan: Plan) -> Shown:
+    split, names = plan.split, [strategy.name.lower() for strategy in Strategy]
+    halo = halo_bytes(plan.shapes, split).tolist()
+    rows: list[tuple[Cell, ...]] = []
+    for index, layer in enumerate(plan.network.layers):
+        prices = split.price_s[index].tolist()
+        everywhere = [name for name in layer.outputs if name not in split.segmented]
+        rows.append(
+            (
+                layer.name,
+                names[int(split.strategy[index])],
+                int(split.pieces[index]),
+                int(split.shapes.rows[index]),
+                int(split.shapes.outputs[index]),
+                halo[index],
+                "segments" if not everywhere else "every tile",
+                *(round(price * 1e6, 3) if np.isfinite(price) else "one part only" for price in prices),
+                _why_split(prices, int(split.strategy[index]), plan.chip.tiles),
+            )
+        )
+    columns = ("layer", "split over", "tiles", "rows a tile", "channels a tile", "halo bytes", "output in",
+               *(f"price of {name}, us" for name in names), "why")  # fmt: skip
+    counts = ", ".join(
+        f"{count} {name}" for name, count in zip(names, np.bincount(split.strategy, minlength=3), strict=True)
+    )
+    return f"layers on {plan.chip.tiles} tiles of the chip: {counts}", columns, rows
+
+
+def _why_split(prices: list[float], chosen: int, tiles: int) -> str:
+    """Say why a layer is split as it is."""
+    names = [strategy.name.lower() for strategy in Strategy]
+    others = [way for way in range(len(prices)) if way != chosen and np.isfinite(prices[way])]
+    if tiles == 1 or not others:
+        return "the chip has one tile" if tiles == 1 else "nothing to divide"
+    second = min(others, key=lambda way: prices[way])
+    gain = prices[second] - prices[chosen]
+    if gain <= 0:
+        return f"as good as {names[second]}"
+    return f"{gain * 1e6:.3g} us less than {names[second]}"
+
+
 def _reside(graph: Graph, plan: Plan) -> Shown:
     residency, layers = plan.residency, _layers(plan)
     place = [residency.names[index] if index >= 0 else "" for index in residency.in_place_of.tolist()]
@@ -263,7 +306,7 @@ def _emit(graph: Graph, plan: Plan) -> Shown:
 
 _SHOWN: Final[dict[str, Callable[[Graph, Plan], Shown]]] = {
     "recognise": _recognise, "fold": _fold, "lower": _lower, "fuse": _fuse, "place": _place, "geometry": _geometry,
-    "reside": _reside, "cache": _cache, "tile": _tile, "cut": _cut, "emit": _emit,
+    "split": _split, "reside": _reside, "cache": _cache, "tile": _tile, "cut": _cut, "emit": _emit,
 }  # fmt: skip
 PASSES: Final = tuple(_SHOWN)
 "Passes in the order in which the compiler runs them."

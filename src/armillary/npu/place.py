@@ -46,7 +46,7 @@ def place(network: Network, chip: Chip) -> tuple[Placement, ...]:
 def by_placement(
     placements: tuple[Placement, ...], layer: npt.NDArray[np.int64]
 ) -> Iterator[tuple[Placement, npt.NDArray[np.int64]]]:
-    """Yield each engine and element type in use on the chip with the indices of its rows; `layer` is the layer of each."""
+    """Yield each engine and element type in use on the chip with the indices of what it runs, of rows of `layer`."""
     kinds = sorted({(placement.engine, placement.dtype) for placement in placements if placement.engine != Engine.HOST})
     group = np.array(
         [-1 if p.engine == Engine.HOST else kinds.index((p.engine, p.dtype)) for p in placements], np.int64

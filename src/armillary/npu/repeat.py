@@ -49,10 +49,10 @@ def _lead(plan: Plan, left: IntArray) -> int:
 
 
 def occupied_bytes(plan: Plan) -> IntArray:
-    """Return the bytes of one tile of the chip that leases hold while each tile runs, as its order allows at most, shape (tiles,).
+    """Return the bytes of one tile of the chip that leases hold while each tile runs, at most, shape (tiles,).
 
-    A load of tile j may come while tile j - 1 runs (weights: tile j - ahead), a store may last until tile j + 1 has run; an activation stays from
-    its first writer (an input: from the tile before its inference) to its last reader.
+    A load of tile j may come while tile j - 1 runs (weights: tile j - ahead), a store may last until tile j + 1 has
+    run; an activation stays from its first writer (an input: from the tile before its inference) to its last reader.
     """
     tiles, residency = plan.tiles, plan.residency
     count = len(tiles)

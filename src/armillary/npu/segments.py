@@ -121,7 +121,7 @@ def _segment_bytes(
     np.maximum.at(highest, tensor[:, 0], np.where(empty, 0, high))
     longest = np.maximum(highest - lowest, 0).max(axis=1)
     all_lines = np.array([users[0][1].lines if users[0][1] is not None else 1 for users in accesses], np.int64)
-    return np.minimum(whole, -(-whole * longest // all_lines))
+    return np.asarray(np.minimum(whole, -(-whole * longest // all_lines)), np.int64)
 
 
 def _agree(users: list[_Lines | None]) -> bool:

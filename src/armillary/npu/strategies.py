@@ -1,12 +1,13 @@
 """Choose a strategy for every layer, so that the sum of all prices is least where no single change lowers it.
 
 In:  seconds of each layer under each strategy, what writing an output to every tile adds, and what an activation costs
-that does not fit, whole or in segments.
+that does not fit, whole or in segments: its way out and in, and what its readers have to load more than once.
 Out: the strategy of each layer, and the price of each of the three with all other layers as they are.
 Model: an activation lies in segments if all layers that touch it are split over rows, whole in every tile otherwise.
-price = sum over layers of seconds + sum over activations of (spill + [in every tile] x what its writer pays for that).
-Layer by layer the cheapest strategy is taken until none changes; every step lowers the sum, so that it ends. Two starts,
-all over rows and each layer by itself, of which the cheaper end is taken.
+price = sum over layers of seconds + sum over activations of (spill + reloads of its readers + [in every tile] x what
+its writer pays for that).
+Layer by layer the cheapest strategy is taken until none changes; every step lowers the sum, so that it ends. There are
+two starts, all over rows and each layer by itself, of which the cheaper end is taken.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class Prices:
     compute_s: FloatArray
     broadcast_s: FloatArray  # that writing the output to every tile adds
     spill_s: FloatArray  # of each activation in segments, and whole in every tile; shape (tensors, 2)
+    # (activation, reader, seconds of loading more than once: in segments and whole, by the strategy of the reader)
+    again_s: tuple[tuple[int, int, FloatArray], ...]
 
 
 def choose(prices: Prices, flows: Flows) -> tuple[IntArray, FloatArray]:
@@ -56,6 +59,9 @@ class _Search:
         self.chosen = start
         self._compute, self._broadcast = prices.compute_s.tolist(), prices.broadcast_s.tolist()
         self._spill, self._writer = prices.spill_s.tolist(), flows.writer
+        self._again: list[list[tuple[int, list[list[float]]]]] = [[] for _ in flows.names]
+        for tensor, reader, again_s in prices.again_s:
+            self._again[tensor].append((reader, again_s.tolist()))
         self._touched: list[list[int]] = [[] for _ in start]
         self._against = np.where(flows.by_rows, 0, 1).tolist()
         for tensor, users in enumerate(flows.users):
@@ -69,23 +75,26 @@ class _Search:
         """Return all terms of the sum that depend on the strategy of `layer`."""
         change = (strategy != Strategy.ROWS) - (self.chosen[layer] != Strategy.ROWS)
         total: float = self._compute[layer][strategy]
+        before, self.chosen[layer] = self.chosen[layer], strategy
         for tensor in self._touched[layer]:
-            everywhere = self._against[tensor] + change > 0
-            total += self._spill[tensor][everywhere]
-            writer = self._writer[tensor]
-            if everywhere and writer >= 0:
-                total += self._broadcast[writer][strategy if writer == layer else self.chosen[writer]]
+            total += self._of_tensor(tensor, self._against[tensor] + change > 0)
+        self.chosen[layer] = before
+        return total
+
+    def _of_tensor(self, tensor: int, everywhere: bool) -> float:
+        """Return the terms of one activation that lies in segments or whole in every tile."""
+        total: float = self._spill[tensor][everywhere]
+        writer = self._writer[tensor]
+        if everywhere and writer >= 0:
+            total += self._broadcast[writer][self.chosen[writer]]
+        for reader, again_s in self._again[tensor]:
+            total += again_s[everywhere][self.chosen[reader]]
         return total
 
     def total(self) -> float:
         """Return the sum of all prices."""
         total: float = sum(self._compute[layer][strategy] for layer, strategy in enumerate(self.chosen))
-        for tensor, against in enumerate(self._against):
-            total += self._spill[tensor][against > 0]
-            writer = self._writer[tensor]
-            if against and writer >= 0:
-                total += self._broadcast[writer][self.chosen[writer]]
-        return total
+        return total + sum(self._of_tensor(tensor, against > 0) for tensor, against in enumerate(self._against))
 
     def _sweep(self) -> bool:
         """Give every layer its cheapest strategy; return whether one changed."""

@@ -194,7 +194,8 @@ def _submissions(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
     cost_s = plan.chip.host.submit_cost.value
     at = np.arange(plan.inferences if cost_s > 0 else 0)
     duration = to_ticks(cost_s, PICOSECOND)
-    ids = np.array(build.tasks(len(at), labels=["submission"] * len(at), kind="submission", duration=duration), np.int64)
+    labels = ["submission"] * len(at)
+    ids = np.array(build.tasks(len(at), labels=labels, kind="submission", duration=duration), np.int64)
     build.demand(ids, queues.host)
     return Block(ids, at, at.astype(np.float64))
 

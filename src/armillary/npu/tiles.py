@@ -17,10 +17,11 @@ import numpy.typing as npt
 from armillary.hardware import Chip
 from armillary.npu.cost_models import CostModel
 from armillary.npu.geometry import FloatArray, Geometry, IntArray, input_rows
+from armillary.npu.part import broadcast_cycles, one_tile
 from armillary.npu.place import Engine, Placement, by_placement
 from armillary.npu.price import scratchpad_elements, tile_batch
 from armillary.npu.reside import partial_bytes
-from armillary.npu.split import Split, broadcast_cycles, one_tile
+from armillary.npu.split import Split
 from armillary.npu.strategies import Strategy
 from armillary.npu.tile import Tiling
 from armillary.workload import ELEMENT_BYTES
@@ -109,6 +110,9 @@ def cut(
     def added(values: IntArray) -> IntArray:
         return np.add.reduceat(values, start) if len(start) else values
 
+    def summed(values: FloatArray) -> FloatArray:
+        return np.bincount(tile, weights=values, minlength=len(layer)).astype(np.float64)
+
     def largest(values: IntArray) -> IntArray:
         return np.maximum.reduceat(values, start) if len(start) else values
 
@@ -120,8 +124,8 @@ def cut(
         cycles=np.maximum.reduceat(pieces.cycles, start) if len(start) else pieces.cycles,
         source=largest(pieces.source),
         macs=added(pieces.macs),
-        elements=np.bincount(tile, weights=pieces.elements, minlength=len(layer)),
-        scratchpad_bytes=np.bincount(tile, weights=pieces.scratchpad_bytes, minlength=len(layer)),
+        elements=summed(pieces.elements),
+        scratchpad_bytes=summed(pieces.scratchpad_bytes),
         weight_bytes=added(np.where(alone | (split.weight_pieces[work.layer] > 1), weights, 0)),
         input_bytes=added(np.where(alone | (split.input_pieces[work.layer] > 1), inputs, 0)),
         output_bytes=added(outputs),
@@ -163,9 +167,10 @@ def _share_out(
     shapes: Geometry, split: Split, tiling: Tiling, tile: IntArray, layer: IntArray, place: IntArray, on: IntArray
 ) -> _Work:
     """Return what the tile of the chip `on` does of tile `place` of its layer; arguments have shape (pieces,)."""
-    row_groups, channel_groups, rows_outer, parts = (
-        column[layer] for column in (tiling.row_groups, tiling.channel_groups, tiling.rows_outer, tiling.parts)
+    row_groups, channel_groups, parts = (
+        column[layer] for column in (tiling.row_groups, tiling.channel_groups, tiling.parts)
     )
+    rows_outer = tiling.rows_outer[layer]
     group, part = place // parts, place % parts
     row_group = np.where(rows_outer, group // channel_groups, group % row_groups)
     channel_group = np.where(rows_outer, group % channel_groups, group // row_groups)
