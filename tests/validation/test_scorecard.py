@@ -9,7 +9,7 @@ import pytest
 from armillary.cli import main
 from armillary.errors import InputError
 from armillary.hardware import load_chip
-from armillary.validation import load_operator_references, load_references
+from armillary.validation import load_operator_references, load_references, load_transfer_references
 from armillary.validation.scorecard import SYSTEMS, Score, mean_absolute_error, scorecard
 
 
@@ -19,9 +19,10 @@ def scores() -> tuple[Score, ...]:
 
 
 def test_no_figure_is_hidden(scores: tuple[Score, ...]) -> None:
-    runs = [(r.name, r.seconds) for r in load_references("npu")]
+    runs = [(r.name, r.number) for r in load_references("npu")]
     operators = [(r.name, r.value) for r in load_operator_references("npu")]
-    assert [(s.name, s.reference) for s in scores] == runs + operators
+    transfers = [(r.name, r.value.value) for r in load_transfer_references("npu")]
+    assert [(s.name, s.reference) for s in scores] == runs + operators + transfers
 
 
 def test_an_error_is_obtained_over_reference_less_one(scores: tuple[Score, ...]) -> None:
