@@ -49,10 +49,8 @@ def with_memory(chip: Chip, rate: float, latency_s: float) -> Chip:
 def with_costs(chip: Chip, logs: FloatArray) -> Chip:
     """Return `chip` with the layer and submission costs exp(logs)."""
     layer, submission = (Quantity(float(value)) for value in np.exp(logs))
-    control = chip.control.model_copy(update={"layer_cost": layer})
-    return chip.model_copy(
-        update={"control": control, "host": chip.host.model_copy(update={"submit_cost": submission})}
-    )
+    control = chip.control.model_copy(update={"layer_cost": layer, "submit_cost": submission})
+    return chip.model_copy(update={"control": control})
 
 
 def log_ratios(chip: Chip, rows: Sequence[tuple[Graph, Reference]]) -> FloatArray:

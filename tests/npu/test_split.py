@@ -81,10 +81,10 @@ def check_choice(plan: Plan) -> None:
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("chip", INTEL[:2] if True else INTEL)
+@pytest.mark.parametrize("chip", INTEL)
 def test_networks_are_shared_out_whole(network: str, chip: str) -> None:
-    sizes = {"sequence": 32} if "llama" in network else {}
-    plan = compile_network(load_model(network, dtype="int8", **sizes), hardware.load_chip(chip))
+    graph = load_model(network, dtype="int8", sequence=32 if "llama" in network else None)
+    plan = compile_network(graph, hardware.load_chip(chip))
     check_work_and_traffic(plan)
     check_choice(plan)
 
@@ -136,11 +136,16 @@ def test_laws_of_tiles_at_length(graph: Graph, chip: Chip) -> None:
 
 @pytest.mark.parametrize("network", ["mobilenet_v2", "resnet50", "bert_base", "unet"])
 @pytest.mark.parametrize("name", ["intel-npu-2.7", "intel-npu-5.0"])
-def test_two_tiles_are_never_slower_than_one_of_them(network: str, name: str) -> None:
+def test_two_tiles_are_never_slower_than_half_of_the_rates(network: str, name: str) -> None:
+    """One tile of the two, and the same with the scratchpad of both."""
     pair = with_tiles(hardware.load_chip(name), 2)
+    one = one_tile(pair)
+    roomy = one.model_copy(update={"scratchpad": pair.scratchpad})
     graph = load_model(network, dtype="int8")
-    two, one = (simulate(emit(compile_network(graph, chip)).tasks).makespan_s for chip in (pair, one_tile(pair)))
-    assert two <= one
+    two_s, one_s, roomy_s = (
+        simulate(emit(compile_network(graph, chip)).tasks).makespan_s for chip in (pair, one, roomy)
+    )
+    assert two_s <= min(one_s, roomy_s)
 
 
 def tiny_steps(tiles: int) -> Chip:
@@ -167,10 +172,10 @@ def test_what_divides_evenly_takes_half_the_cycles(graph: Graph, strategy: Strat
 
 
 def test_uneven_rows_leave_the_last_tile_less() -> None:
-    """7 rows on 3 tiles: 3, 3 and 1."""
-    plan = compile_network(with_dtype(one_conv(size=7), "int8"), tiny_steps(3))
+    """20 rows on 3 tiles: 7, 7 and 6."""
+    plan = compile_network(with_dtype(one_conv(size=20), "int8"), tiny_steps(3))
     assert plan.split.strategy.tolist() == [Strategy.ROWS]
-    assert (plan.pieces.cycles / plan.pieces.cycles[2]).tolist() == [3, 3, 1]
+    assert plan.pieces.cycles / plan.pieces.cycles[2] == pytest.approx([7 / 6, 7 / 6, 1])
 
 
 def test_what_cannot_be_divided_runs_on_one_tile() -> None:
@@ -241,17 +246,19 @@ def test_an_activation_is_whole_in_every_tile_if_a_reader_needs_all_rows() -> No
 def test_writing_to_every_tile_takes_its_time() -> None:
     """Gemms of one row go by channels, their output to every tile: cycles >= outputs of a part / rate of a tile."""
     net = Network("dense")
-    x = net.input("x", (1, 64)).dense("first", 512).dense("second", 512)
+    x = net.input("x", (1, 8)).dense("first", 512).dense("second", 512)
     graph = with_dtype(net.graph(x), "int8")
     chip = tiny_steps(2)
-    slow = chip.model_copy(
-        update={"array": chip.array.model_copy(update={"broadcast_per_cycle": {"int8": 2, "fp16": 1, "fp32": 1}})}
-    )
+    quick = {"granules": chip.array.granules.model_copy(update={"positions": 1})}
+    chip = chip.model_copy(update={"array": chip.array.model_copy(update=quick)})
+    rates = {"broadcast_per_cycle": {"int8": 1, "fp16": 1}}
+    slow = chip.model_copy(update={"array": chip.array.model_copy(update=rates)})
     plan = compile_network(graph, slow)
     assert plan.split.strategy.tolist() == [Strategy.CHANNELS] * 2
-    assert plan.tiles.cycles[0] == 512 / 2 / 1
+    slowed, free = (per_layer(each, each.tiles.cycles) for each in (plan, compile_network(graph, chip)))
+    assert slowed[0] == (512 / 2) / (1 / 2) > free[0]
     # The output of the network leaves the chip: it is written once.
-    assert plan.tiles.cycles[1] == compile_network(graph, chip).tiles.cycles[1]
+    assert slowed[1] == free[1]
 
 
 def test_every_tile_has_queues_of_its_own() -> None:
@@ -276,8 +283,8 @@ def test_figures_are_unions_over_tiles() -> None:
 
 
 def test_a_layer_that_does_not_fit_a_tile_is_refused_by_name() -> None:
-    chip = with_tiles(generic(("size: 512 KiB", "size: 16 KiB")), 4)
-    with pytest.raises(InfeasibleError, match=r"layer 'conv' needs .* a tile of generic-array-16x16 has 0\.0039 MiB"):
+    chip = with_tiles(generic(("size: 512 KiB", "size: 1 KiB")), 4)
+    with pytest.raises(InfeasibleError, match=r"layer 'conv' needs .*, a tile of generic-array-16x16 has .* MiB"):
         compile_network(with_dtype(one_conv(channels=512, outputs=512, size=64), "int8"), chip)
 
 

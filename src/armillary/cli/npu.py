@@ -18,9 +18,9 @@ from armillary.errors import InputError
 from armillary.units import format_bytes, format_quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from armillary.npu import Explanation, FolderRuns, PassTable
+    from armillary.npu import Explanation, FolderRuns, PassTable, TenantFigures
 
 app = App(name="npu", help="Latency, power and energy of a network on an NPU.")
 
@@ -117,6 +117,32 @@ def run(
 
 
 @app.command
+def share(
+    *,
+    tenants: Annotated[list[str], Parameter(name="--tenant", negative=())],
+    chip: str,
+    seconds: float = 1.0,
+    common: Common = Common(),
+) -> int:
+    """Simulate several networks that share CHIP, the more urgent first, and report the latency of each.
+
+    Args:
+        tenants: a network, MODEL[:KEY=VALUE,...]; repeatable. Keys: priority (0 goes first), period-ms, offset-ms,
+            count, at-ms (arrivals 0/5/12), deadline-ms, share (of the scratchpad), name, dtype, batch, resolution,
+            sequence, width.
+        chip: a chip of `armillary catalog chips`, or a YAML file.
+        seconds: for how long inferences arrive; all are played to their end.
+    """
+    from armillary import npu
+
+    result = npu.share(tenants, chip=chip, seconds=seconds, seed=common.seed)
+    code = present(result, common)
+    if not common.quiet and common.json != STANDARD_OUTPUT:
+        _print_tenants(result.tenants)
+    return code
+
+
+@app.command
 def operators(table: str, /, *, chip: str, common: Common = Common()) -> int:
     """Report the cycles of each operator of TABLE on one tile of CHIP, and their errors against `cycles_nn`.
 
@@ -197,6 +223,30 @@ def _print_folder(table: FolderRuns) -> None:
         for row in table.rows
     ]
     print_table(columns, [[cell or "-" for cell in row] for row in rows], title=f"{table.folder} on {table.chip}")
+
+
+def _print_tenants(tenants: Sequence[TenantFigures]) -> None:
+    numbers = ("priority", "inferences", "alone", "median", "p99", "max", "slow-down", "per s", "late")
+    rows = [
+        (
+            tenant.name,
+            str(tenant.priority),
+            str(tenant.inferences),
+            *(
+                format_quantity(time_s, "s")
+                for time_s in (
+                    tenant.alone_s, tenant.latency_p50_s, tenant.latency_p99_s, tenant.latency_max_s,
+                )
+            ),
+            f"{tenant.slowdown:.2f}",
+            f"{tenant.throughput_per_s:.4g}",
+            "-" if tenant.deadline_misses is None else str(tenant.deadline_misses),
+        )
+        for tenant in tenants
+    ]  # fmt: skip
+    print_table(
+        [("network", "left"), *((name, "right") for name in numbers)], rows, title="latencies, from arrival to end"
+    )
 
 
 def _print_explanation(explanation: Explanation) -> None:

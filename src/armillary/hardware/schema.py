@@ -105,6 +105,12 @@ class Control(Part):
     "Time from the issue of a layer to its first useful cycle."
     prefetch: Count = 1
     "Tiles by which weights may be loaded ahead, where the scratchpad has room; 1 is double buffering."
+    issue_cost: Seconds = Quantity(0.0)
+    "Time that the control processor takes to hand one task to its queue; it hands them out in program order."
+    queue_entries: Count | None = None
+    "Tasks that a queue holds, the one that runs included; absent: as many as there are."
+    submit_cost: Seconds = Quantity(0.0)
+    "Time that the driver on the host takes to submit one inference."
 
 
 class Scratchpad(Part):
@@ -150,8 +156,6 @@ class Host(Part):
     "Sustained on operators that only move elements."
     call_cost: Seconds = Quantity(0.0)
     "Of handing one operator to the host and its result back."
-    submit_cost: Seconds = Quantity(0.0)
-    "Of handing one inference to the chip and learning of its end; others in flight run meanwhile."
 
 
 class Energy(Part):

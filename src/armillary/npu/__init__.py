@@ -7,6 +7,7 @@ The passes, in the order in which `compile` tells the story: recognise (of `work
 geometry, reside, cache, tile, tiles; `emit` turns the plan into tasks (queues, tasks, order, leases), the engine plays
 them, `measure` reads the figures off.
 `repeat` puts several inferences into the queues, `stream` measures their throughput.
+`share` plays several networks on one chip by priority (tenant, turns, share_graph).
 `laws` costs single operators, from a table, by the fitted laws of a chip.
 """
 
@@ -21,6 +22,9 @@ from armillary.npu.passes import PASSES, PassTable, passes
 from armillary.npu.plan import Plan
 from armillary.npu.result import Bound, Fallback, LayerFigures, NpuResult
 from armillary.npu.run import run
+from armillary.npu.share import share
+from armillary.npu.share_result import InferenceFigures, ShareResult, TenantFigures
+from armillary.npu.tenant import Tenant, parse_tenant
 
 __all__ = [
     "PASSES",
@@ -29,6 +33,7 @@ __all__ = [
     "Fallback",
     "FolderRow",
     "FolderRuns",
+    "InferenceFigures",
     "LayerBound",
     "LayerFigures",
     "NpuResult",
@@ -37,12 +42,17 @@ __all__ = [
     "PassTable",
     "Plan",
     "Program",
+    "ShareResult",
+    "Tenant",
+    "TenantFigures",
     "WhatIf",
     "compile_network",
     "emit",
     "explain",
     "operators",
+    "parse_tenant",
     "passes",
     "run",
     "run_folder",
+    "share",
 ]

@@ -1,7 +1,8 @@
 """A plan as a task graph for the event engine.
 
 In:  a `Plan`. Out: `Program`: the tasks, and the layer and products of each.
-Queues are declared, tasks created kind by kind, then ordered by edges and given their leases of the scratchpad.
+Queues are declared, tasks created kind by kind, then ordered by edges, given their leases of the scratchpad, and handed
+to their queues by the control processor.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from armillary.engine import GraphBuilder, TaskGraph
+from armillary.npu.dispatch import dispatch
 from armillary.npu.geometry import IntArray
 from armillary.npu.leases import hold
-from armillary.npu.order import connect, inferences_of
+from armillary.npu.order import connect
 from armillary.npu.plan import Plan
 from armillary.npu.queues import declare
 from armillary.npu.tasks import create
@@ -35,9 +37,10 @@ def emit(plan: Plan) -> Program:
     tasks = create(build, plan, queues)
     connect(build, plan, tasks, queues)
     hold(build, plan, tasks, queues)
+    inference = dispatch(build, plan, tasks)
     graph = build.build()
     layer = np.full(len(graph), -1, np.int64)
     for block in (tasks.compute, tasks.weights, tasks.inputs, tasks.stores):
         layer[block.ids] = plan.tiles.layer[block.at]
     layer[tasks.host.ids] = tasks.host.at
-    return Program(graph, layer, inferences_of(plan, tasks, len(graph)))
+    return Program(graph, layer, inference)

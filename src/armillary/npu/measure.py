@@ -9,11 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from armillary.hardware import Chip
+from armillary.npu.dispatch import ISSUE, SUBMIT
 from armillary.npu.emit import Program
 from armillary.npu.geometry import FloatArray, IntArray
 from armillary.npu.place import Engine
 from armillary.npu.plan import Plan
-from armillary.npu.queues import DRAM, HOST_LINK
+from armillary.npu.queues import DRAM, DRIVER, HOST_LINK
 from armillary.npu.result import Bound, CostShare, Fallback, LayerFigures
 from armillary.timeline import Mask, Timeline, Trust, class_times_s
 from armillary.timeline.power import FEMTOJOULE
@@ -92,12 +93,13 @@ def bounds(plan: Plan, timeline: Timeline) -> tuple[Bound, ...]:
         "vector": (int((span - path.latency)[kinds == "vector"].sum()), "a wider vector engine"),
         LAYER_COST: (int(path.latency[computing].sum()), "fewer layers, or a larger batch"),
         "host": (int(span[kinds == "host"].sum()), "operators that the chip supports"),
-        "submission": (int(span[kinds == "submission"].sum()), "a shorter way through the driver, or a larger batch"),
         HOST_LINK.lower(): (
             over_link + (0 if has_dram else moved),
             "a faster link, or " + ("fewer weights" if plan.cached_bytes < weights else "smaller inputs and outputs"),
         ),
         DRAM: (moved if has_dram else 0, "more DRAM bandwidth, or a larger scratchpad"),
+        "control processor": (int(span[kinds == ISSUE].sum()), "fewer and larger tasks, or a faster control processor"),
+        DRIVER.lower(): (int(span[kinds == SUBMIT].sum()), "more inferences in flight, or a leaner driver"),
     }
     total = max(1, timeline.ticks)
     found = [

@@ -23,11 +23,10 @@ def connect(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> No
     pairs = [*_in_order(plan, tasks, queues), *_paced(plan, tasks), *_fed(plan, tasks)]
     source = np.concatenate([pair[0] for pair in pairs]) if pairs else np.zeros(0, np.int64)
     target = np.concatenate([pair[1] for pair in pairs]) if pairs else np.zeros(0, np.int64)
+    # One number an edge: sorting numbers is far faster than sorting pairs.
     count = len(build)
     source, target = np.divmod(np.unique(source * count + target), max(1, count))
     build.edge(source, target)
-    if len(tasks.submissions.ids):
-        build.edge(*_submitted(plan, tasks, source, target, count))
     if plan.inferences > 1:
         source, target = _admitted(plan, tasks, source, target, count)
         build.edge(source, target)
@@ -58,7 +57,6 @@ def inferences_of(plan: Plan, tasks: Tasks, count: int) -> IntArray:
     for block in (tasks.compute, tasks.weights, tasks.inputs, tasks.stores):
         inference[block.ids] = plan.tiles.layer[block.at] // plan.layers_each
     inference[tasks.host.ids] = tasks.host.at // plan.layers_each
-    inference[tasks.submissions.ids] = tasks.submissions.at
     for block, names in ((tasks.arrivals, plan.network.inputs), (tasks.departures, plan.network.outputs)):
         inference[block.ids] = block.at * plan.inferences // max(1, len(names))
     return inference
@@ -67,16 +65,6 @@ def inferences_of(plan: Plan, tasks: Tasks, count: int) -> IntArray:
 def staying_inputs(plan: Plan, tasks: Tasks) -> npt.NDArray[np.bool_]:
     """Mark the arrivals whose tensor stays in the scratchpad, shape (arrivals,)."""
     return np.array([plan.residency.stays(plan.network.inputs[at]) for at in tasks.arrivals.at.tolist()], np.bool_)
-
-
-def _submitted(plan: Plan, tasks: Tasks, source: IntArray, target: IntArray, count: int) -> tuple[IntArray, IntArray]:
-    """Let whatever begins an inference follow its submission."""
-    inference = inferences_of(plan, tasks, count)
-    within = inference[source] == inference[target]
-    begins = np.bincount(target[within], minlength=count) == 0
-    begins[tasks.submissions.ids] = False
-    first = np.flatnonzero(begins)
-    return tasks.submissions.ids[inference[first]], first
 
 
 def _admitted(plan: Plan, tasks: Tasks, source: IntArray, target: IntArray, count: int) -> tuple[IntArray, IntArray]:
@@ -88,13 +76,10 @@ def _admitted(plan: Plan, tasks: Tasks, source: IntArray, target: IntArray, coun
     within = inference[source] == inference[target]
     begins = np.bincount(target[within], minlength=count) == 0
     ends = np.bincount(source[within], minlength=count) == 0
-    ends[tasks.submissions.ids] = False
     pairs: Pairs = []
     for later in range(plan.queue_depth, plan.inferences):
         before = np.flatnonzero(ends & (inference == later - plan.queue_depth))
-        after = tasks.submissions.ids[tasks.submissions.at == later]
-        if not len(after):
-            after = np.flatnonzero(begins & (inference == later))
+        after = np.flatnonzero(begins & (inference == later))
         pairs.append(_each_before_each(before, after))
     if plan.gap:
         pairs += _apart(plan, tasks)

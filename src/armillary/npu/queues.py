@@ -15,6 +15,7 @@ from armillary.engine import GraphBuilder
 from armillary.hardware import Chip
 
 ARRAY, VECTOR, HOST, HOST_LINK, DRAM, SCRATCHPAD = "Array", "Vector", "Host", "Host link", "DRAM", "Scratchpad"
+CONTROL, DRIVER = "Control", "Driver"  # there if issuing and submitting cost anything (`dispatch`)
 ONE_AT_A_TIME = " queue"  # suffix of the server that keeps transfers of a link in order
 
 

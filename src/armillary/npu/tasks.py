@@ -49,7 +49,6 @@ class Tasks:
     inputs: Block
     stores: Block
     host: Block
-    submissions: Block  # of each inference, where they take time
     arrivals: Block  # inputs of the network over the host link
     departures: Block  # outputs of the network over the host link, where they lie in DRAM
     pieces_before: IntArray  # of each tile, and all of them; shape (tiles + 1,)
@@ -86,7 +85,6 @@ def create(build: GraphBuilder, plan: Plan, queues: Queues) -> Tasks:
         inputs=_transfers(build, plan, queues, tiles.input_bytes, beside + late, "input", split.input_pieces),
         stores=_transfers(build, plan, queues, tiles.output_bytes, 2.0 * place + 1, "output", split.pieces),
         host=_host(build, plan, queues),
-        submissions=_submissions(build, plan, queues),
         arrivals=_arrivals(build, plan, queues),
         departures=_departures(build, plan, queues),
         pieces_before=np.searchsorted(plan.pieces.tile, np.arange(len(tiles) + 1)),
@@ -187,17 +185,6 @@ def _host(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
     if crosses:
         build.cross(ids, queues.link)
     return Block(ids, at, 2.0 * (tiles_before(plan)[at].astype(np.float64) - 1) + _AFTER_HOST)
-
-
-def _submissions(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
-    """Add the handing over of each inference, where it takes the host time."""
-    cost_s = plan.chip.host.submit_cost.value
-    at = np.arange(plan.inferences if cost_s > 0 else 0)
-    duration = to_ticks(cost_s, PICOSECOND)
-    labels = ["submission"] * len(at)
-    ids = np.array(build.tasks(len(at), labels=labels, kind="submission", duration=duration), np.int64)
-    build.demand(ids, queues.host)
-    return Block(ids, at, at.astype(np.float64))
 
 
 def _arrivals(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:

@@ -21,7 +21,7 @@ class Variant:
 
 
 def variants(chip: Chip) -> tuple[Variant, ...]:
-    """Return the variants of `chip`: DMA queue, scratchpad, parameter cache, array rate, and each link."""
+    """Return the variants of `chip`: DMA queue, scratchpad, parameter cache, array rate, each link, issue cost."""
     pad = chip.scratchpad
     found: list[Variant] = []
     if chip.dram is not None:
@@ -49,6 +49,9 @@ def variants(chip: Chip) -> tuple[Variant, ...]:
     if chip.host_link is not None:
         faster = chip.host_link.model_copy(update={"rate": _times(chip.host_link.rate)})
         found.append(Variant("twice the host link rate", _changed(chip, host_link=faster)))
+    if chip.control.issue_cost.value > 0:
+        sooner = chip.control.model_copy(update={"issue_cost": _times(chip.control.issue_cost, 1 / TWICE)})
+        found.append(Variant("half the issue cost", _changed(chip, control=sooner)))
     return tuple(found)
 
 
@@ -56,5 +59,5 @@ def _changed(chip: Chip, **parts: object) -> Chip:
     return chip.model_copy(update=parts)
 
 
-def _times(quantity: Quantity) -> Quantity:
-    return replace(quantity, value=TWICE * quantity.value, low=None, high=None)
+def _times(quantity: Quantity, factor: float = TWICE) -> Quantity:
+    return replace(quantity, value=factor * quantity.value, low=None, high=None)
