@@ -4,8 +4,8 @@ In:  a network (zoo name, model file or `Graph`) and a chip (catalogue name, YAM
 Out: `NpuResult`, measured on the timeline of the compiled task graph; `passes` shows what each pass hands on, `explain`
 what bounds a run and what would help, `run_folder` many models as one table.
 The passes, in the order in which `compile` tells the story: recognise (of `workload`), fold, lower, fuse, place,
-geometry, reside, cache, tile, tiles; `emit` turns the plan into tasks (queues, tasks, order, leases), the engine plays
-them, `measure` reads the figures off.
+geometry, reside, cache, keep, tile, tiles, and those from geometry on once more where `stripe` cuts chains of layers;
+`emit` turns the plan into tasks (queues, tasks, order, leases), the engine plays them, `measure` reads the figures off.
 `repeat` puts several inferences into the queues, `stream` measures their throughput.
 `share` plays several networks on one chip by priority (tenant, turns, share_graph).
 `laws` costs single operators, from a table, by the fitted laws of a chip.

@@ -13,17 +13,20 @@ import numpy as np
 from armillary.errors import InputError
 from armillary.hardware import Chip
 from armillary.npu.cache import cache
-from armillary.npu.cost_models import CostChoice, choose_cost_model
+from armillary.npu.cost_models import CostChoice, CostModel, choose_cost_model
 from armillary.npu.fold import fold
-from armillary.npu.fuse import fuse
+from armillary.npu.fuse import Network, fuse
 from armillary.npu.geometry import geometry
+from armillary.npu.keep import keep
 from armillary.npu.lower import lower
 from armillary.npu.part import one_tile
-from armillary.npu.place import place
+from armillary.npu.place import Placement, place
 from armillary.npu.plan import Plan
 from armillary.npu.prefetch import prefetch
 from armillary.npu.reside import reside
 from armillary.npu.split import in_every_tile, split_over_tiles
+from armillary.npu.stripe import judge, stripe
+from armillary.npu.striping import Striping, cut_rows, unstriped
 from armillary.npu.tile import tile
 from armillary.npu.tiles import cut
 from armillary.workload import Graph, recognise
@@ -36,25 +39,46 @@ def compile_network(graph: Graph, chip: Chip, cost_model: CostChoice = None) -> 
         InputError: the graph has no operator to run, or no such cost model.
         InfeasibleError: a layer does not fit the scratchpad at its smallest tiling.
     """
-    model = choose_cost_model(cost_model, chip)
     network = fuse(lower(fold(recognise(graph, functions(chip))), chip), chip)
     if not network.layers:
         raise InputError("has no operator to run", where=graph.name)
-    placements = place(network, chip)
+    plan = _merged(network, chip, choose_cost_model(cost_model, chip))
+    return replace(plan, ahead=prefetch(plan))
+
+
+def _merged(network: Network, chip: Chip, model: CostModel) -> Plan:
+    """Return the plan with those chains of layers in stripes that gain by it."""
+    whole = _plan(unstriped(network), place(network, chip), chip, model)
+    chains = stripe(whole)
+    while any(chain.taken for chain in chains):
+        striped = _plan(cut_rows(network, chains, whole.residency), whole.placements, chip, model)
+        judged = judge(chains, whole, striped)
+        if [chain.taken for chain in judged] == [chain.taken for chain in chains]:
+            return replace(striped, striping=replace(striped.striping, chains=judged), whole=whole.shapes)
+        chains = judged
+    return replace(whole, striping=replace(whole.striping, chains=chains))
+
+
+def _plan(striping: Striping, whole_placements: tuple[Placement, ...], chip: Chip, model: CostModel) -> Plan:
+    """Decide where everything lies and how each layer is cut into tiles."""
+    network, origin = striping.network, striping.origin
+    placements = tuple(whole_placements[index] for index in origin.tolist())
     shapes = geometry(network, placements)
     split = split_over_tiles(network, placements, shapes, chip, model)
     one = one_tile(chip)
-    residency = reside(network, placements, split.shapes, one, split.tensor_bytes)
-    caching = cache(placements, split.shapes, residency, one)
-    tiling = tile(network, placements, shapes, split, residency, caching, one, model)
+    residency = reside(network, placements, split.shapes, one, striping.leaving, split.tensor_bytes)
+    caching = cache(origin, placements, split.shapes, residency, one)
+    keeping = keep(origin, placements, split.shapes, residency, caching, one)
+    tiling = tile(network, placements, shapes, split, residency, caching, keeping, one, model)
     broadcasts = in_every_tile(network, split, residency.staying)
     tiles, pieces = cut(placements, shapes, split, tiling, broadcasts, chip, model)
     first_tile, last_tile = np.full(len(shapes), -1, np.int64), np.full(len(shapes), -1, np.int64)
     first_tile[tiles.layer[tiles.first]] = np.flatnonzero(tiles.first)
     last_tile[tiles.layer[tiles.last]] = np.flatnonzero(tiles.last)
-    buffered = (first_tile, last_tile, model, np.ones(len(tiles), np.int64))
-    plan = Plan(chip, network, placements, shapes, split, residency, caching, tiling, tiles, pieces, *buffered)
-    return replace(plan, ahead=prefetch(plan))
+    return Plan(
+        chip, network, placements, shapes, split, residency, caching, keeping, tiling, tiles, pieces,
+        first_tile, last_tile, striping, shapes, model, np.ones(len(tiles), np.int64),
+    )  # fmt: skip
 
 
 def functions(chip: Chip) -> frozenset[str]:

@@ -152,8 +152,8 @@ def _shape(layer: Layer, graph: Graph) -> tuple[int, ...]:
     return (
         rows, positions, outputs, reduction, max(1, depth), group_outputs, widening, each, repeats, taps,
         _PASSES.get(kind, 1), macs,
-        sum(tensor.elements for tensor in ins), sum(tensors[name].elements for name in layer.outputs),
-        sum(tensor.bytes for tensor in ins), sum(tensors[name].bytes for name in layer.outputs),
+        sum(tensor.elements for tensor in ins), sum(tensors[name].elements for name in op.outputs),
+        sum(tensor.bytes for tensor in ins), sum(tensors[name].bytes for name in op.outputs),
         constants, table, row, in_rows, reach, stride, int(by_channel),
         KINDS.index(kind), _function(layer), padded,
     )  # fmt: skip

@@ -20,11 +20,11 @@ from armillary.npu.tasks import Tasks
 
 def hold(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> None:
     """Add the leases of all tiles and activations to `build`."""
-    tiles, stores = plan.tiles, tasks.stores
-    for block, room in ((tasks.weights, tiles.weight_room), (tasks.inputs, tiles.input_room)):
+    tiles, stores, until = plan.tiles, tasks.stores, plan.keeping.until
+    for block, room, held in ((tasks.weights, tiles.weight_room, until), (tasks.inputs, tiles.input_room, None)):
         leases = _leases(build, queues, room[block.at])
         build.member(block.ids, leases)
-        _join(build, tasks, last_use(block.at, plan), leases)
+        _join(build, tasks, last_use(block.at, plan, held), leases)
     sums = np.flatnonzero(tiles.sum_bytes)
     leases = _leases(build, queues, tiles.sum_bytes[sums])
     _join(build, tasks, sums, leases)
@@ -35,15 +35,18 @@ def hold(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> None:
     _hold_activations(build, plan, tasks, queues)
 
 
-def last_use(at: IntArray, plan: Plan) -> IntArray:
+def last_use(at: IntArray, plan: Plan, until: IntArray | None = None) -> IntArray:
     """Return the last tile that uses each load, made for the tiles `at`, shape (loads,).
 
-    It is the tile before the next load of the same layer, or the layer's last.
+    It is the tile before the next load of the same layer, or the layer's last. Loads of a layer that a later one
+    (`until`, shape (layers,)) uses too are all held until that one's last tile.
     """
     layer = plan.tiles.layer[at]
     following = np.append(at[1:], -1)
     same = np.append(layer[1:] == layer[:-1], False) if len(layer) else np.zeros(0, np.bool_)
-    return np.where(same, following - 1, plan.last_tile[layer])
+    if until is None:
+        return np.where(same, following - 1, plan.last_tile[layer])
+    return np.where(same & (until[layer] == layer), following - 1, plan.last_tile[until[layer]])
 
 
 def _leases(build: GraphBuilder, queues: Queues, units: IntArray) -> IntArray:

@@ -24,10 +24,11 @@ LAYER_COST = "layer cost"
 
 
 def layer_figures(plan: Plan, program: Program, timeline: Timeline) -> tuple[LayerFigures, ...]:
-    """Return the figures of every layer, in program order."""
-    count = len(plan.network.layers)
+    """Return the figures of every layer, in program order; the stripes of a layer count together."""
+    layers, place = plan.striping.whole.layers, plan.striping.whole_place
+    count = len(layers)
     tick_s, mine = timeline.tick_s, program.layer >= 0
-    layer = program.layer[mine]
+    layer = plan.striping.origin[program.layer[mine]]
     start, end = timeline.start[mine], timeline.end[mine]
     moves = _of_kinds(timeline, TRANSFERS)[mine]
 
@@ -41,13 +42,14 @@ def layer_figures(plan: Plan, program: Program, timeline: Timeline) -> tuple[Lay
     np.maximum.at(last, layer[computing], end[computing])
     moving = np.flatnonzero(moves)
     # Tiles of the chip work side by side: the time of a layer is theirs on average.
-    wait = per_layer(timeline.latency[mine], computing) / plan.split.pieces
-    work = per_layer(end - start, computing) / plan.split.pieces - wait
+    together = plan.split.pieces[program.layer[mine]]
+    wait = per_layer(timeline.latency[mine] / together, computing)
+    work = per_layer((end - start) / together, computing) - wait
     queues = max(1, sum(name.startswith("DMA") for name in timeline.resources.names) - 1)
     transfer = per_layer(end - start, moving) / queues
     moved, energy_fj = per_layer(timeline.bytes[mine], moving), per_layer(timeline.energy_fj[mine])
-    names = [_engine_name(placement.engine) for placement in plan.placements]
-    shapes = plan.shapes
+    names = [_engine_name(plan.placements[index].engine) for index in place.tolist()]
+    shapes = plan.whole
     tensor_bytes = shapes.in_bytes + shapes.out_bytes + shapes.weight_bytes + shapes.row_bytes
     return tuple(
         LayerFigures(
@@ -63,16 +65,14 @@ def layer_figures(plan: Plan, program: Program, timeline: Timeline) -> tuple[Lay
             energy_j=float(energy_fj[i]) * FEMTOJOULE,
             fused=item.fused,
         )
-        for i, item in enumerate(plan.network.layers)
+        for i, item in enumerate(layers)
     )
 
 
 def fallbacks(plan: Plan, figures: tuple[LayerFigures, ...]) -> tuple[Fallback, ...]:
     """Return the layers that run on the host, with the reason."""
-    return tuple(
-        Fallback(figures[i].name, figures[i].op, plan.placements[i].reason, figures[i].end_s - figures[i].start_s)
-        for i in plan.host_layers
-    )
+    on_host = [(figures[plan.striping.origin[at]], plan.placements[at].reason) for at in plan.host_layers]
+    return tuple(Fallback(row.name, row.op, reason, row.end_s - row.start_s) for row, reason in on_host)
 
 
 def bounds(plan: Plan, timeline: Timeline) -> tuple[Bound, ...]:
@@ -82,7 +82,7 @@ def bounds(plan: Plan, timeline: Timeline) -> tuple[Bound, ...]:
     span = path.end - path.start
     computing = (kinds == "array") | (kinds == "vector")
     has_dram = plan.chip.dram is not None
-    weights = int(plan.shapes.constant_bytes.sum())
+    weights = int(plan.whole.constant_bytes.sum())
     moved = int(span[np.isin(kinds, ("weights", "input", "output"))].sum())
     over_link = int(span[np.isin(kinds, ("arrival", "departure"))].sum())
     parts = {
@@ -138,7 +138,7 @@ def bytes_over(timeline: Timeline, link: str) -> int:
 
 def trust(plan: Plan, dtype: str, batch: int) -> Trust:
     """Say whether the network lies inside the range on which the chip's parameters were fitted."""
-    chip, shapes = plan.chip, plan.shapes
+    chip, shapes = plan.chip, plan.whole
     calibration = chip.calibration
     if calibration is None:
         return Trust(

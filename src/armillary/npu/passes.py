@@ -1,7 +1,7 @@
 """What each pass of the compiler hands on, as a table for people.
 
-In:  a network, a chip, and the name of a pass: recognise, fold, lower, fuse, place, geometry, split, reside, cache,
-tile, cut or emit.
+In:  a network, a chip, and the name of a pass: recognise, fold, lower, fuse, place, stripe, geometry, split, reside,
+cache, tile, cut or emit.
 Out: `PassTable`: a title, columns and rows of plain values, one row an operator, layer, tensor, tile or task.
 Nothing is played: `emit` is the last pass.
 """
@@ -132,7 +132,7 @@ def _operators(graph: Graph, title: str) -> Shown:
 
 
 def _fuse(graph: Graph, plan: Plan) -> Shown:
-    network = plan.network
+    network = plan.striping.whole
     rows = [
         (
             layer.name,
@@ -148,11 +148,41 @@ def _fuse(graph: Graph, plan: Plan) -> Shown:
 
 
 def _place(graph: Graph, plan: Plan) -> Shown:
+    placements = [plan.placements[index] for index in plan.striping.whole_place.tolist()]
     rows = [
         (layer.name, layer.op.kind.value, _engine(placement.engine), placement.dtype, placement.reason)
-        for layer, placement in zip(plan.network.layers, plan.placements, strict=True)
+        for layer, placement in zip(plan.striping.whole.layers, placements, strict=True)
     ]
     return "layers and where they run", ("layer", "kind", "engine", "dtype", "why the host"), rows
+
+
+def _stripe(graph: Graph, plan: Plan) -> Shown:
+    layers, chains = plan.striping.whole.layers, plan.striping.chains
+    rows = [
+        (
+            layers[chain.first].name,
+            layers[chain.last].name,
+            chain.last - chain.first + 1,
+            chain.stripes,
+            round(100 * chain.halo, 2),
+            chain.bytes_before,
+            chain.bytes_after,
+            round(1e6 * chain.before_s, 3),
+            round(1e6 * chain.after_s, 3),
+            chain.refused or "taken",
+        )
+        for chain in chains
+    ]
+    taken = [chain for chain in chains if chain.taken]
+    saved = sum(chain.bytes_before - chain.bytes_after for chain in taken)
+    title = (
+        f"chains whose intermediate results would leave the scratchpad; {len(taken)} of {len(chains)} run in stripes "
+        f"and move {saved} bytes less, {plan.halo_macs} MACs are done twice"
+    )
+    return title, (
+        "first layer", "last layer", "layers", "stripes", "halo %", "bytes whole", "bytes in stripes", "us whole",
+        "us in stripes", "verdict",
+    ), rows  # fmt: skip
 
 
 def _geometry(graph: Graph, plan: Plan) -> Shown:
@@ -305,8 +335,9 @@ def _emit(graph: Graph, plan: Plan) -> Shown:
 
 
 _SHOWN: Final[dict[str, Callable[[Graph, Plan], Shown]]] = {
-    "recognise": _recognise, "fold": _fold, "lower": _lower, "fuse": _fuse, "place": _place, "geometry": _geometry,
-    "split": _split, "reside": _reside, "cache": _cache, "tile": _tile, "cut": _cut, "emit": _emit,
+    "recognise": _recognise, "fold": _fold, "lower": _lower, "fuse": _fuse, "place": _place, "stripe": _stripe,
+    "geometry": _geometry, "split": _split,
+    "reside": _reside, "cache": _cache, "tile": _tile, "cut": _cut, "emit": _emit,
 }  # fmt: skip
 PASSES: Final = tuple(_SHOWN)
 "Passes in the order in which the compiler runs them."

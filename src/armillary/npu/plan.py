@@ -12,9 +12,11 @@ from armillary.npu.cache import Caching
 from armillary.npu.cost_models import CostModel
 from armillary.npu.fuse import Network
 from armillary.npu.geometry import Geometry, IntArray
+from armillary.npu.keep import Keeping
 from armillary.npu.place import Engine, Placement
 from armillary.npu.reside import Residency
 from armillary.npu.split import Split
+from armillary.npu.striping import Striping
 from armillary.npu.tile import Tiling
 from armillary.npu.tiles import Pieces, Tiles
 
@@ -30,11 +32,14 @@ class Plan:
     split: Split
     residency: Residency
     caching: Caching
+    keeping: Keeping
     tiling: Tiling
     tiles: Tiles
     pieces: Pieces
     first_tile: IntArray  # of each layer, -1 on the host, shape (layers,)
     last_tile: IntArray
+    striping: Striping  # of one inference
+    whole: Geometry  # shapes of its whole layers
     cost_model: CostModel
     ahead: IntArray  # tiles by which the weights of each tile may be loaded before it, at least 1, shape (tiles,)
     inferences: int = 1  # one after the other in the same queues (`repeat`)
@@ -60,8 +65,17 @@ class Plan:
     @property
     def cached_bytes(self) -> int:
         """Bytes of the weights that stay, each once however many tiles of the chip hold it."""
-        each = self.layers_each
-        return int(self.shapes.constant_bytes[:each][self.caching.cached[:each]].sum())
+        return int(self.whole.constant_bytes[self.caching.cached[self.striping.whole_place]].sum())
+
+    @property
+    def macs(self) -> int:
+        """Products of one inference, those that stripes repeat not counted."""
+        return int(self.whole.macs.sum())
+
+    @property
+    def halo_macs(self) -> int:
+        """Products that stripes of one inference repeat, since rows at their edges are needed twice."""
+        return int(self.shapes.macs.sum()) // self.inferences - self.macs
 
     @property
     def host_layers(self) -> tuple[int, ...]:

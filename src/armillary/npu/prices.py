@@ -44,7 +44,9 @@ def prices(
         model: what prices the parts.
     """
     count = len(shapes)
+    # Layers on the host cost the tiles nothing, and are not divided.
     compute_s, broadcast_s = np.zeros((count, len(Strategy))), np.zeros((count, len(Strategy)))
+    compute_s[:, [Strategy.ROWS, Strategy.CHANNELS]] = np.inf
     for placement, at in by_placement(placements, np.arange(count)):
         for way, (all_rows, all_channels) in ways.items():
             rows, channels = all_rows[at], all_channels[at]

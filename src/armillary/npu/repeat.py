@@ -16,6 +16,7 @@ import numpy as np
 from armillary.npu.cache import Caching
 from armillary.npu.fuse import Layer, Network
 from armillary.npu.geometry import Geometry, IntArray
+from armillary.npu.keep import Keeping
 from armillary.npu.leases import last_use
 from armillary.npu.plan import Plan
 from armillary.npu.reside import Residency
@@ -62,9 +63,13 @@ def occupied_bytes(plan: Plan) -> IntArray:
         np.add.at(step, np.maximum(first, 0), size)
         np.add.at(step, np.minimum(last, count - 1) + 1, -size)
 
-    for room, ahead in ((tiles.weight_room, plan.ahead), (tiles.input_room, np.ones(count, np.int64))):
+    one = np.ones(count, np.int64)
+    for room, ahead, until in (
+        (tiles.weight_room, plan.ahead, plan.keeping.until),
+        (tiles.input_room, one, None),
+    ):
         at = np.flatnonzero(room)
-        hold(room[at], at - ahead[at], last_use(at, plan))
+        hold(room[at], at - ahead[at], last_use(at, plan, until))
     sums = np.flatnonzero(tiles.sum_bytes)
     hold(tiles.sum_bytes[sums], sums, sums + tiles.sum_tiles[sums] - 1)
     stored = np.flatnonzero(tiles.output_room)
@@ -102,6 +107,7 @@ def _copies(plan: Plan, times: int, queue_depth: int) -> Plan:
         split=copies(plan.split, times),
         residency=_residency(plan.residency, layers, times),
         caching=Caching(np.tile(plan.caching.cached, times), plan.caching.bytes),
+        keeping=_keeping(plan.keeping, times),
         tiling=Tiling(*(np.tile(getattr(plan.tiling, column.name), times) for column in fields(Tiling))),
         tiles=replace(
             Tiles(*(np.tile(getattr(tiles, column.name), times) for column in fields(Tiles))),
@@ -115,6 +121,8 @@ def _copies(plan: Plan, times: int, queue_depth: int) -> Plan:
         last_tile=shifted(plan.last_tile),
         cost_model=plan.cost_model,
         ahead=np.tile(plan.ahead, times),
+        striping=plan.striping,
+        whole=plan.whole,
         inferences=times,
         queue_depth=queue_depth,
     )
@@ -155,6 +163,12 @@ def _residency(residency: Residency, layers: int, times: int) -> Residency:
         store_bytes=np.tile(residency.store_bytes, times),
         staying=frozenset(_name(name, copy) for copy in range(times) for name in residency.staying),
     )
+
+
+def _keeping(keeping: Keeping, times: int) -> Keeping:
+    layers = len(keeping.until)
+    later = np.repeat(np.arange(times), layers) * layers
+    return Keeping(np.tile(keeping.found, times), np.tile(keeping.until, times) + later, np.tile(keeping.bytes, times))
 
 
 def _names(names: tuple[str, ...], copy: int) -> tuple[str, ...]:

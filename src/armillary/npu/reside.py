@@ -60,6 +60,7 @@ def reside(
     placements: tuple[Placement, ...],
     shapes: Geometry,
     chip: Chip,
+    leaving: frozenset[str] = frozenset(),
     tensor_bytes: Mapping[str, int] | None = None,
 ) -> Residency:
     """Decide which activations of `network` stay in the scratchpad of `chip`.
@@ -69,6 +70,7 @@ def reside(
         placements: where they run.
         shapes: of the layers, or of what one tile of a chip does of them.
         chip: the chip, or one tile of it.
+        leaving: activations that do not stay.
         tensor_bytes: that each activation takes in the scratchpad, by name; absent: all of it.
 
     Raises:
@@ -78,7 +80,7 @@ def reside(
     on_chip = np.array([placement.engine != Engine.HOST for placement in placements], np.bool_)
     smallest = np.where(on_chip, smallest_room(shapes), 0)
     _refuse_what_cannot_fit(network, shapes, smallest, chip)
-    room = neighbourhood(np.maximum(smallest, np.where(on_chip, np.minimum(working_room(shapes, chip), size // 2), 0)))
+    room = layer_room(shapes, on_chip, chip)
     names, first, last, may_stay = _lifetimes(network, on_chip, chip)
     tensors = network.graph.tensors
     sizes = np.array([tensors[name].bytes if tensor_bytes is None else tensor_bytes[name] for name in names], np.int64)
@@ -87,6 +89,8 @@ def reside(
     live = np.zeros(len(shapes), np.int64)
     # With a vector engine of its own, two neighbouring layers run at once, so a tensor stays one layer longer.
     linger = 0 if chip.vector.shares_array else 1
+    if leaving:
+        may_stay &= np.array([name not in leaving for name in names], np.bool_)
     for index in np.flatnonzero(may_stay).tolist():
         place_of = next((source for source in places.get(index, ()) if resident[source]), -1)
         # Where it takes over bytes, they are counted already while its writer runs.
@@ -107,6 +111,19 @@ def smallest_room(shapes: Geometry) -> IntArray:
     """
     loads, stores = _tile_bytes(shapes, np.ones(len(shapes), np.int64), shapes.depth)
     return double_buffered(loads, stores, UNKNOWN)
+
+
+def row_room(shapes: Geometry) -> IntArray:
+    """Return the bytes that each layer needs with tiles of one row, one channel and all sums, shape (layers,)."""
+    one = np.ones(len(shapes), np.int64)
+    loads, stores = _tile_bytes(shapes, one, one)
+    return double_buffered(loads, stores, UNKNOWN)
+
+
+def layer_room(shapes: Geometry, on_chip: npt.NDArray[np.bool_], chip: Chip) -> IntArray:
+    """Return the bytes to leave for the tiles of each layer and its neighbours, beside what stays, shape (layers,)."""
+    working = np.minimum(working_room(shapes, chip), int(chip.scratchpad.size.value) // 2)
+    return neighbourhood(np.where(on_chip, np.maximum(smallest_room(shapes), working), 0))
 
 
 def double_buffered(loads: IntArray, stores: IntArray, largest_store: int) -> IntArray:
@@ -172,12 +189,16 @@ def _moved_bytes(network: Network, moved: set[str]) -> tuple[IntArray, IntArray]
     tensors = network.graph.tensors
     loads, stores = [], []
     for layer in network.layers:
+        stores.append(sum(tensors[name].bytes for name in layer.outputs if name in moved))
+        if layer.source_bytes:
+            read_of = zip(layer.sources, layer.source_bytes, strict=True)
+            loads.append(sum(size for name, size in read_of if name in moved))
+            continue
         read = sum(tensors[name].bytes for name in layer.reads)
         sources = sum(tensors[name].bytes for name in layer.sources)
         outside = sum(tensors[name].bytes for name in layer.sources if name in moved)
         # A view may be larger (repeated) or smaller (sliced) than its sources: the share that lies outside counts.
         loads.append(-(-read * outside // sources) if sources else 0)
-        stores.append(sum(tensors[name].bytes for name in layer.outputs if name in moved))
     return np.array(loads, np.int64), np.array(stores, np.int64)
 
 

@@ -10,7 +10,7 @@ channels are split too, into as few parts as will do: partial sums of a tile sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from armillary.npu.cache import Caching
 from armillary.npu.cost_models import CostModel
 from armillary.npu.fuse import Network
 from armillary.npu.geometry import FloatArray, Geometry, IntArray, input_rows
+from armillary.npu.keep import Keeping
 from armillary.npu.place import Engine, Placement
 from armillary.npu.price import compute_cycles
 from armillary.npu.reside import Residency, neighbourhood, partial_bytes, tile_budgets
@@ -58,6 +59,7 @@ def tile(
     split: Split,
     residency: Residency,
     caching: Caching,
+    keeping: Keeping,
     chip: Chip,
     model: CostModel,
 ) -> Tiling:
@@ -69,7 +71,8 @@ def tile(
         whole: their shapes.
         split: what the largest part of each layer is, where the chip has several tiles.
         residency: activations that stay.
-        caching: weights that stay.
+        caching: weights that stay for good.
+        keeping: weights that stay from stripe to stripe.
         chip: the chip, or one tile of it.
 
     Raises:
@@ -78,7 +81,8 @@ def tile(
     on_chip = np.array([placement.engine != Engine.HOST for placement in placements], np.bool_)
     outside, shapes = on_chip & ~caching.cached, split.shapes
     loads, stores = residency.load_bytes + np.where(outside, whole.row_bytes, 0), residency.store_bytes
-    streams = np.where(outside, whole.weight_bytes, 0)
+    streams = np.where(outside & ~keeping.found, whole.weight_bytes, 0)
+    keeps = keeping.keeps
     mine = [
         np.ceil(moved * share).astype(np.int64)
         for moved, share in (
@@ -90,15 +94,22 @@ def tile(
     row_groups = np.ones(len(shapes), np.int64)
     channels, parts = shapes.outputs.copy(), np.ones(len(shapes), np.int64)
     rows_outer = np.zeros(len(shapes), np.bool_)
-    room = int(chip.scratchpad.size.value) - caching.bytes - neighbourhood(residency.live_bytes)
+    stays = residency.live_bytes + keeping.bytes
+    room = int(chip.scratchpad.size.value) - caching.bytes - neighbourhood(stays)
     load_budget, store_budget = tile_budgets(room, int(mine[1].max(initial=0)))
+    columns = np.stack([getattr(shapes, column.name) for column in fields(Geometry)], axis=1)
+    known: dict[tuple[bytes, Placement, _Moves, tuple[int, int], bool], tuple[int, int, int, bool] | None] = {}
     for index in np.flatnonzero(loads + stores + streams).tolist():
-        grid = _grid(shapes, index, chip)
         moves = _Moves(*(int(moved[index]) for moved in mine), *(int(pieces[index]) for pieces in split.moved_pieces))
         budgets = (int(load_budget[index]), int(store_budget[index]))
-        chosen = _cheapest(shapes, index, placements[index], grid, moves, budgets, chip, model)
+        # Blocks of a network and stripes of a layer are often the same.
+        key = (columns[index].tobytes(), placements[index], moves, budgets, bool(keeps[index]))
+        if key not in known:
+            grid = _grid(shapes, index, chip, once=bool(keeps[index]))
+            known[key] = _cheapest(shapes, index, placements[index], grid, moves, budgets, chip, model)
+        chosen = known[key]
         if chosen is None:
-            stays_mib, cached_mib = int(residency.live_bytes[index]) / MIB, caching.bytes / MIB
+            stays_mib, cached_mib = int(stays[index]) / MIB, caching.bytes / MIB
             raise InfeasibleError(
                 f"layer {network.layers[index].name!r} does not fit beside {stays_mib:.3g} MiB of activations and "
                 f"{cached_mib:.3g} MiB of weights that stay in the scratchpad of {chip.name}"
@@ -118,8 +129,11 @@ class _Moves(NamedTuple):
     stream_pieces: int
 
 
-def _grid(shapes: Geometry, index: int, chip: Chip) -> tuple[IntArray, IntArray, npt.NDArray[np.bool_]]:
-    """Return candidates (row groups, channels of a tile, rows outer), each of shape (candidates,)."""
+def _grid(shapes: Geometry, index: int, chip: Chip, *, once: bool) -> tuple[IntArray, IntArray, npt.NDArray[np.bool_]]:
+    """Return candidates (row groups, channels of a tile, rows outer), each of shape (candidates,).
+
+    With `once` no weight is loaded twice: rows are the outer loop only where a tile has all channels.
+    """
     rows, outputs = int(shapes.rows[index]), int(shapes.outputs[index])
     granule = chip.array.granules.outputs
     groups = sorted(
@@ -128,7 +142,8 @@ def _grid(shapes: Geometry, index: int, chip: Chip) -> tuple[IntArray, IntArray,
     whole = {min(outputs, granule * 2**power) for power in range(max(1, -(-outputs // granule)).bit_length())}
     part = {2**power for power in range(min(outputs, granule).bit_length())}
     sizes = sorted(whole | part | {outputs})
-    grid = np.array([(g, c, o) for g in groups for c in sizes for o in (0, 1)], np.int64)
+    outer = [(c, o) for c in sizes for o in (0, 1) if not (once and o and c < outputs)]
+    grid = np.array([(g, c, o) for g in groups for c, o in outer], np.int64)
     return grid[:, 0], grid[:, 1], grid[:, 2] == 1
 
 
