@@ -256,7 +256,7 @@ def laws_block(source: Source, table: OperatorTable, laws: Sequence[Law]) -> Ope
             "device": source.device,
             "macs_per_cycle": dict(source.macs_per_cycle),
             "channels": {"low": int(channels.min()), "high": int(channels.max())},
-            "kernel": {"low": int(shapes.kernel.min()), "high": int(shapes.kernel.max())},
+            "kernel": {"low": int(np.sqrt(shapes.taps.min())), "high": int(np.sqrt(shapes.taps.max()))},
             "positions": {"low": int(positions.min()), "high": int(positions.max())},
             "laws": [law.model_dump(mode="json") for law in laws],
         }

@@ -18,7 +18,7 @@ from armillary.hardware import DenseLaw, Law, OperatorLaws, WindowedLaw
 from armillary.npu.geometry import FloatArray
 from armillary.npu.laws import energy_pv_cycles, ideal_cycles, operator_cycles, read_table
 from armillary.npu.laws.costs import law_cycles
-from armillary.npu.laws.forms import Shapes, inside
+from armillary.npu.laws.forms import Shapes
 from armillary.npu.laws.table import shapes_of
 from armillary.validation import load_operator_references, operator_table
 
@@ -136,7 +136,7 @@ def test_taps_on_padding_are_counted_one_by_one(
         "k": (kernel,), "s": (stride,), "pad": (pad,),
     }  # fmt: skip
     expected = meets(width, in_width) * meets(height, in_height) / (width * height * kernel**2)
-    assert inside(shapes_of(sizes)).tolist() == pytest.approx([expected])
+    assert shapes_of(sizes).inside.tolist() == pytest.approx([expected])
 
 
 # ---- silicon

@@ -262,7 +262,7 @@ def test_writing_to_every_tile_takes_its_time() -> None:
 
 
 def test_every_tile_has_queues_of_its_own() -> None:
-    graph = load_model("mobilenet_v2", dtype="int8")
+    graph = load_model("mobilenet_v3_large", dtype="int8")
     chip = hardware.load_chip("intel-npu-2.7")
     tasks = emit(compile_network(graph, chip)).tasks
     for tile in range(2):

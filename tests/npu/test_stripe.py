@@ -259,9 +259,9 @@ def pairs() -> dict[str, tuple[NpuResult, NpuResult]]:
     with pytest.MonkeyPatch.context() as patch:
         for model, resolution, name, kib in CASES:
             graph, chip = load_model(model, dtype="int8", resolution=resolution), sized(name, kib)
-            striped = npu.run(graph, chip=chip)
+            striped = npu.run(graph, chip=chip, cost_model="theoretical")
             patch.setattr("armillary.npu.compile.stripe", lambda plan: ())
-            found[model] = npu.run(graph, chip=chip), striped
+            found[model] = npu.run(graph, chip=chip, cost_model="theoretical"), striped
             patch.undo()
     return found
 

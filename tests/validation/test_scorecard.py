@@ -9,7 +9,7 @@ import pytest
 from armillary.cli import main
 from armillary.errors import InputError
 from armillary.hardware import load_chip
-from armillary.validation import load_operator_references, load_references
+from armillary.validation import load_operator_references, load_references, load_transfer_references
 from armillary.validation.scorecard import SYSTEMS, Score, mean_absolute_error, scorecard
 
 
@@ -21,7 +21,8 @@ def scores() -> tuple[Score, ...]:
 def test_no_figure_is_hidden(scores: tuple[Score, ...]) -> None:
     runs = [(r.name, r.number) for r in load_references("npu")]
     operators = [(r.name, r.value) for r in load_operator_references("npu")]
-    assert [(s.name, s.reference) for s in scores] == runs + operators
+    transfers = [(r.name, r.value.value) for r in load_transfer_references("npu")]
+    assert [(s.name, s.reference) for s in scores] == runs + operators + transfers
 
 
 def test_an_error_is_obtained_over_reference_less_one(scores: tuple[Score, ...]) -> None:
@@ -47,9 +48,8 @@ def test_validate_prints_fitted_and_blind_figures_apart(capsys: pytest.CaptureFi
     assert text.index("Blind figures") < text.index("Calibration figures") < text.index("coral-usb/vgg16")
     assert main(["validate", "--json", "-"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert len(document["scores"]) == sum(
-        len(load_references(system)) + len(load_operator_references(system)) for system in SYSTEMS
-    )
+    loaders = (load_references, load_operator_references, load_transfer_references)
+    assert len(document["scores"]) == sum(len(load(system)) for system in SYSTEMS for load in loaders)
 
 
 def test_an_unknown_system_is_refused_with_the_known_ones() -> None:

@@ -43,6 +43,7 @@ def run(
     queue_depth: int = 1,
     clock_mhz: float | None = None,
     voltage: float | None = None,
+    cost_model: str | None = None,
     show_pass: str | None = None,
     common: Common = Common(),
 ) -> int:
@@ -60,6 +61,8 @@ def run(
         queue_depth: inferences in flight for the throughput; latency is always that of one alone.
         clock_mhz: clock of the chip, within its operating points (default: its own, or the fastest at that voltage).
         voltage: volts of the chip (default: as few as the clock needs).
+        cost_model: what prices tiles: calibrated (the default where the chip has operator laws), theoretical, a CSV
+            table of operators with their cycles, or an installed model.
         show_pass: compile only, and show what this pass hands on (recognise, fold, lower, fuse, place, geometry,
             reside, cache, tile, cut, emit).
     """
@@ -87,6 +90,7 @@ def run(
             resolution=resolution,
             sequence=sequence,
             width=width,
+            cost_model=cost_model,
         )
         return _show(shown.to_json(), lambda: _print_pass(shown), common.json, common)
     if Path(model).is_dir():
@@ -100,6 +104,7 @@ def run(
             dtype=dtype,
             shape=shapes,
             queue_depth=queue_depth,
+            cost_model=cost_model,
             seed=common.seed,
             out=common.out,
             overwrite=common.overwrite,
@@ -117,6 +122,7 @@ def run(
         queue_depth=queue_depth,
         clock_mhz=clock_mhz,
         voltage=voltage,
+        cost_model=cost_model,
         seed=common.seed,
     )
     return present(result, common)
@@ -168,6 +174,7 @@ def explain(
     *,
     model: Path | None = None,
     chip: str | None = None,
+    cost_model: str | None = None,
     json: Json = None,
     common: Verbosity = Verbosity(),
 ) -> int:
@@ -177,11 +184,12 @@ def explain(
         folder: a run folder, as `npu run --out` wrote it.
         model: the model file of the run, where it was no network of the catalogue.
         chip: the chip file of the run, where it was no chip of the catalogue.
+        cost_model: the CSV table of the run, where it was priced by one.
         json: write strict JSON to this path (`-`: standard output).
     """
     from armillary import npu
 
-    explanation = npu.explain(folder, model=model, chip=chip)
+    explanation = npu.explain(folder, model=model, chip=chip, cost_model=cost_model)
     return _show(explanation.to_json(), lambda: _print_explanation(explanation), json, common)
 
 

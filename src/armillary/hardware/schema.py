@@ -14,7 +14,18 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from armillary.hardware.operator_laws import OperatorLaws, PowerFactors
-from armillary.hardware.parts import ActivationName, Count, ElementType, OperatorName, Part, Rates, Span, Speeds, Text
+from armillary.hardware.parts import (
+    ActivationName,
+    Count,
+    ElementType,
+    KernelName,
+    OperatorName,
+    Part,
+    Rates,
+    Span,
+    Speeds,
+    Text,
+)
 from armillary.hardware.quantity import (
     Bytes,
     BytesPerSecond,
@@ -72,6 +83,15 @@ class MatrixArray(Part):
     "Activations that its output stage applies for nothing."
 
 
+class VectorKernel(Part):
+    """One function of a programmable vector engine: a launch, then bytes at a rate."""
+
+    launch: Seconds
+    "Before the first byte."
+    rate: BytesPerSecond
+    "Bytes that one unit writes."
+
+
 class VectorEngine(Part):
     """The engine for what the matrix array cannot do."""
 
@@ -83,6 +103,12 @@ class VectorEngine(Part):
     "Activations that it computes."
     shares_array: Annotated[bool, Field(strict=True)] = False
     "True where it is the output stage of the array, so that the two never run at the same time."
+    units: Count = 1
+    "Processors among which a kernel is divided, given here all together."
+    launch: Seconds = Quantity(0.0)
+    "Of a kernel that is not listed, which then takes elements_per_cycle; calibrated cost model."
+    kernels: dict[KernelName, VectorKernel] = Field(default_factory=dict)
+    "Kernels that were measured, by activation or operator; calibrated cost model."
 
 
 class Control(Part):
@@ -92,6 +118,8 @@ class Control(Part):
     "Time from the issue of a layer to its first useful cycle."
     barriers: Annotated[int, Field(strict=True, ge=2, le=2**20)] | None = None
     "Counting barriers with which queues wait for each other; absent: as many as it takes."
+    prefetch: Count = 1
+    "Tiles by which weights may be loaded ahead, where the scratchpad has room; 1 is double buffering."
     issue_cost: Seconds = Quantity(0.0)
     "Time that the control processor takes to hand one task to its queue; it hands them out in program order."
     queue_entries: Count | None = None
@@ -128,6 +156,8 @@ class Dram(Part):
     dma_engines: Count = 1
     engine_rate: BytesPerSecond | None = None
     "Of one DMA engine alone; absent: the rate of the memory."
+    either_way: Annotated[bool, Field(strict=True)] = False
+    "True where every DMA engine loads and stores; else the last one stores and the others load."
 
 
 class WeightMemory(Part):

@@ -2,7 +2,8 @@
 
 In:  a `Plan` without addresses.
 Out: `allocate`: its `Allocation`, or the activations that must move after all (`Evicted`), after which residency,
-     cache and tiles are decided anew; `allocate_in_flight`: the same for inferences in flight, None where it fails.
+     cache and tiles are decided anew; `allocate_as_is` and, for inferences in flight, `allocate_in_flight`: None where
+     it fails.
 Cached weights come first and stay. The rest is placed first fit, in a few orders of which the first that works is
 taken. The bytes always fit, the holes may not: then the activation moves that costs least of those whose absence leaves
 a hole. Where none is in the way, a fence keeps the layers there apart, each of which fits alone, so that an allocation
@@ -26,6 +27,7 @@ from armillary.npu.reside import aligned
 
 Evicted = tuple[Spill, ...]
 TRIES = 40  # of each order; few networks need more than one
+FEW_TRIES = 3  # where doing without costs little
 
 
 @dataclass(slots=True)
@@ -66,6 +68,13 @@ def allocate(plan: Plan, spills: tuple[Spill, ...] = ()) -> Allocation | Evicted
         fences |= apart
 
 
+def allocate_as_is(plan: Plan) -> Allocation | None:
+    """Return the addresses of `plan` if all that is to lie in the scratchpad finds a hole, None where it does not."""
+    found, users = buffers(plan, plan.allocation.fences)
+    placed = _search(plan, found, 0, FEW_TRIES)
+    return None if placed is None else _allocation(plan, placed, users, plan.allocation.fences, plan.allocation.spills)
+
+
 def allocate_in_flight(plan: Plan) -> Allocation | None:
     """Return the addresses of `plan`, whose inferences come again and again, None where no holes are found."""
     fences, span = plan.allocation.fences, len(plan.tiles)
@@ -95,13 +104,13 @@ def _start(plan: Plan, found: Buffers, span: int) -> _Placing:
     return _Placing(found, aligned(found.bytes, plan.chip), span, room, nowhere, nowhere.copy())
 
 
-def _search(plan: Plan, found: Buffers, span: int) -> _Placing | None:
+def _search(plan: Plan, found: Buffers, span: int, tries: int = TRIES) -> _Placing | None:
     """Return all buffers placed, None if no order is found in which each finds a hole.
 
     A buffer that finds none goes first in the next try.
     """
     for order in _orders(found, aligned(found.bytes, plan.chip)):
-        for _ in range(TRIES):
+        for _ in range(tries):
             placing = _start(plan, found, span)
             failed = _place(placing, order, 0)
             if failed == len(order):

@@ -42,13 +42,18 @@ def buffers(plan: Plan, fences: frozenset[int]) -> tuple[Buffers, Users]:
     users: list[IntArray] = []
     elsewhere = plan.chip.weight_buffer_bytes is not None
     weights = np.zeros_like(tiles.weight_room) if elsewhere else tiles.weight_room
-    for kind, moved, until in (
-        (BufferKind.WEIGHTS, weights, plan.keeping.until),
-        (BufferKind.INPUT, tiles.input_room, None),
+    for kind, moved, until, ahead in (
+        (BufferKind.WEIGHTS, weights, plan.keeping.until, plan.ahead),
+        (BufferKind.INPUT, tiles.input_room, None, np.ones_like(plan.ahead)),
     ):
         at = np.flatnonzero(moved)
-        after = (order.load_after_tile[at], order.load_after_store[at])
-        _take_turns(parts, users, kind, plan, at, moved[at], at - 1, last_use(at, plan, until), *after)
+        beside = at - ahead[at]
+        # Before the first tile of all, nothing has ended.
+        after = tuple(
+            np.where(beside >= -1, column[np.maximum(beside + 1, 0)], _NEVER)
+            for column in (order.load_after_tile, order.load_after_store)
+        )
+        _take_turns(parts, users, kind, plan, at, moved[at], beside, last_use(at, plan, until), *after)
     at = np.flatnonzero(tiles.sum_bytes)
     after = (order.after_tile[at], order.after_store[at])
     _take_turns(parts, users, BufferKind.SUMS, plan, at, tiles.sum_bytes[at], at, at + tiles.sum_tiles[at] - 1, *after)

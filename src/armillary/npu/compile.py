@@ -10,42 +10,66 @@ from dataclasses import replace
 
 import numpy as np
 
-from armillary.errors import InputError
+from armillary.errors import InfeasibleError, InputError
 from armillary.hardware import Chip
 from armillary.npu.addresses import Allocation, Spill
-from armillary.npu.allocate import allocate
+from armillary.npu.allocate import allocate, allocate_as_is
 from armillary.npu.cache import cache
+from armillary.npu.cost_models import CostChoice, CostModel, choose_cost_model
 from armillary.npu.fold import fold
-from armillary.npu.fuse import fuse
+from armillary.npu.fuse import Network, fuse
 from armillary.npu.geometry import geometry
 from armillary.npu.keep import keep
 from armillary.npu.lower import lower
 from armillary.npu.part import one_tile
 from armillary.npu.place import Placement, place
 from armillary.npu.plan import Plan
+from armillary.npu.prefetch import prefetch
 from armillary.npu.reside import reside
 from armillary.npu.split import in_every_tile, split_over_tiles
-from armillary.npu.stripe import judge, stripe
+from armillary.npu.stripe import judge, refused, stripe
 from armillary.npu.striping import Striping, cut_rows, unstriped
 from armillary.npu.tile import tile
 from armillary.npu.tiles import cut
 from armillary.workload import Graph, recognise
 
+_SHARES = (1.0, 0.875, 0.75, 0.5)  # of the scratchpad up to which weights come early: a full one has no holes
 
-def compile_network(graph: Graph, chip: Chip) -> Plan:
-    """Compile `graph` for `chip`.
+
+def compile_network(graph: Graph, chip: Chip, cost_model: CostChoice = None) -> Plan:
+    """Compile `graph` for `chip`; `cost_model` prices its tiles, as `npu.run` says.
 
     Raises:
-        InputError: the graph has no operator to run.
+        InputError: the graph has no operator to run, or no such cost model.
         InfeasibleError: a layer does not fit the scratchpad at its smallest tiling.
     """
     network = fuse(lower(fold(recognise(graph, functions(chip))), chip), chip)
     if not network.layers:
         raise InputError("has no operator to run", where=graph.name)
-    whole = _plan(unstriped(network), place(network, chip), chip)
+    return _ahead(_merged(network, chip, choose_cost_model(cost_model, chip)))
+
+
+def _ahead(plan: Plan) -> Plan:
+    """Let weights load as early as there is room and an address for them."""
+    if plan.chip.control.prefetch == 1 or plan.allocation.fences:
+        return plan
+    for share in _SHARES:
+        early = replace(plan, ahead=prefetch(plan, share))
+        found = allocate_as_is(early)
+        if found is not None:
+            return replace(early, allocation=found)
+    return plan
+
+
+def _merged(network: Network, chip: Chip, model: CostModel) -> Plan:
+    """Return the plan with those chains of layers in stripes that gain by it."""
+    whole = _plan(unstriped(network), place(network, chip), chip, model)
     chains = stripe(whole)
     while any(chain.taken for chain in chains):
-        striped = _plan(cut_rows(network, chains, whole.residency), whole.placements, chip)
+        try:
+            striped = _plan(cut_rows(network, chains, whole.residency), whole.placements, chip, model)
+        except InfeasibleError:  # weights kept from stripe to stripe leave no holes for the tiles between
+            return replace(whole, striping=replace(whole.striping, chains=refused(chains, "finds no addresses")))
         judged = judge(chains, whole, striped)
         if [chain.taken for chain in judged] == [chain.taken for chain in chains]:
             return replace(striped, striping=replace(striped.striping, chains=judged), whole=whole.shapes)
@@ -53,12 +77,12 @@ def compile_network(graph: Graph, chip: Chip) -> Plan:
     return replace(whole, striping=replace(whole.striping, chains=chains))
 
 
-def _plan(striping: Striping, whole_placements: tuple[Placement, ...], chip: Chip) -> Plan:
+def _plan(striping: Striping, whole_placements: tuple[Placement, ...], chip: Chip, model: CostModel) -> Plan:
     """Decide where everything lies and how each layer is cut into tiles."""
     network, origin = striping.network, striping.origin
     placements = tuple(whole_placements[index] for index in origin.tolist())
     shapes = geometry(network, placements)
-    split = split_over_tiles(network, placements, shapes, chip)
+    split = split_over_tiles(network, placements, shapes, chip, model)
     one = one_tile(chip)
     spills: tuple[Spill, ...] = ()
     while True:
@@ -66,14 +90,15 @@ def _plan(striping: Striping, whole_placements: tuple[Placement, ...], chip: Chi
         residency = reside(network, placements, split.shapes, one, moved, split.tensor_bytes)
         caching = cache(origin, placements, split.shapes, residency, one)
         keeping = keep(origin, placements, split.shapes, residency, caching, one)
-        tiling = tile(network, placements, shapes, split, residency, caching, keeping, one)
-        tiles, pieces = cut(placements, shapes, split, tiling, in_every_tile(network, split, residency.staying), chip)
+        tiling = tile(network, placements, shapes, split, residency, caching, keeping, one, model)
+        broadcasts = in_every_tile(network, split, residency.staying)
+        tiles, pieces = cut(placements, shapes, split, tiling, broadcasts, chip, model)
         first_tile, last_tile = np.full(len(shapes), -1, np.int64), np.full(len(shapes), -1, np.int64)
         first_tile[tiles.layer[tiles.first]] = np.flatnonzero(tiles.first)
         last_tile[tiles.layer[tiles.last]] = np.flatnonzero(tiles.last)
         plan = Plan(
             chip, network, placements, shapes, split, residency, caching, keeping, tiling, tiles, pieces,
-            first_tile, last_tile, striping, shapes,
+            first_tile, last_tile, striping, shapes, model, np.ones(len(tiles), np.int64),
         )  # fmt: skip
         found = allocate(plan, spills)
         if isinstance(found, Allocation):

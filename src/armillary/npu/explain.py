@@ -1,6 +1,6 @@
 """What bounds a run, and what a better chip would give: every "what if" is run, none is guessed.
 
-In:  a run folder of `npu run`; the model file and chip file where they were no names of the catalogue.
+In:  a run folder of `npu run`; the model file, chip file and table of costs where these were no names.
 Out: `Explanation`: what bounds the whole and each layer, and the gain of each variant of the chip.
 The run itself is repeated first: a folder that this version does not reproduce is told apart by `recorded_latency_s`.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from armillary.errors import ArmillaryError, InputError
 from armillary.hardware import Chip, chip_names
+from armillary.npu.cost_models import CostChoice, CostModel, choose_cost_model
 from armillary.npu.result import Bound, NpuResult
 from armillary.npu.run import chip_identity, device_at, model_identity, read_graph, run
 from armillary.npu.variants import variants
@@ -80,7 +81,12 @@ class Explanation:
 
 
 def explain(
-    folder: str | Path, /, *, model: str | Path | Graph | None = None, chip: str | Path | Chip | None = None
+    folder: str | Path,
+    /,
+    *,
+    model: str | Path | Graph | None = None,
+    chip: str | Path | Chip | None = None,
+    cost_model: CostChoice = None,
 ) -> Explanation:
     """Explain the run in `folder`.
 
@@ -88,15 +94,17 @@ def explain(
         folder: what `npu run --out` or `NpuResult.save` wrote.
         model: the model file or graph of the run, where it was no network of the catalogue.
         chip: the chip file of the run, where it was no chip of the catalogue.
+        cost_model: the table or function of the run, where it was no model with a name.
 
     Raises:
-        InputError: no such run, or a model or chip that is not the one of the run.
+        InputError: no such run, or a model, chip or cost model that is not the one of the run.
     """
     recorded = NpuResult.load(Path(folder))
     device = _chip_of(recorded, chip)
     graph = _graph_of(recorded, model)
-    base = run(graph, chip=device, dtype=recorded.dtype, queue_depth=recorded.queue_depth)
-    tried = [_what_if(variant.what, variant.chip, graph, base) for variant in variants(device)]
+    costs = _cost_model_of(recorded, cost_model, device)
+    base = run(graph, chip=device, dtype=recorded.dtype, queue_depth=recorded.queue_depth, cost_model=costs)
+    tried = [_what_if(variant.what, variant.chip, graph, base, costs) for variant in variants(device)]
     return Explanation(
         model=recorded.model,
         chip=device.name,
@@ -120,9 +128,9 @@ def explain(
     )
 
 
-def _what_if(what: str, chip: Chip, graph: Graph, base: NpuResult) -> WhatIf:
+def _what_if(what: str, chip: Chip, graph: Graph, base: NpuResult, costs: CostModel) -> WhatIf:
     try:
-        result = run(graph, chip=chip, dtype=base.dtype, queue_depth=base.queue_depth)
+        result = run(graph, chip=chip, dtype=base.dtype, queue_depth=base.queue_depth, cost_model=costs)
     except ArmillaryError as error:
         if error.exit_code == 1:
             raise
@@ -152,6 +160,18 @@ def _chip_of(recorded: NpuResult, chip: str | Path | Chip | None) -> Chip:
             hint="run again, or give its file as chip",
         )
     return device
+
+
+def _cost_model_of(recorded: NpuResult, given: CostChoice, chip: Chip) -> CostModel:
+    """Return the cost model of the run, which must price alike."""
+    identity = recorded.inputs.get("cost_model", recorded.cost_model)
+    named = given is None and identity == recorded.cost_model and " " not in identity
+    if given is None and not named:
+        raise InputError(f"the run was priced by the {recorded.cost_model}", hint="give it as cost_model")
+    model = choose_cost_model(identity if named else given, chip)
+    if model.identity != identity:
+        raise InputError(f"{model.name!r} is not the cost model of the run, {recorded.cost_model!r}, or has changed")
+    return model
 
 
 def _graph_of(recorded: NpuResult, model: str | Path | Graph | None) -> Graph:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from armillary.errors import ArmillaryError, InfeasibleError, InputError
 from armillary.hardware import Chip, load_chip
+from armillary.npu.cost_models import CostChoice, choose_cost_model
 from armillary.npu.result import NpuResult
 from armillary.npu.run import run
 from armillary.workload import importer_suffixes
@@ -54,6 +55,7 @@ def run_folder(
     dtype: str = "int8",
     shape: Mapping[str, tuple[int, ...]] | None = None,
     queue_depth: int = 1,
+    cost_model: CostChoice = None,
     seed: int = 0,
     out: Path | None = None,
     overwrite: bool = False,
@@ -66,6 +68,7 @@ def run_folder(
         dtype: element type that the floating tensors of the networks are turned to.
         shape: shapes of inputs by name, for the dimensions that the files leave open; the same for all.
         queue_depth: inferences in flight for the throughput.
+        cost_model: what prices tiles, as `run` takes it.
         seed: recorded with the results.
         out: write a run folder a model into this folder.
         overwrite: replace the runs that `out` holds.
@@ -79,11 +82,14 @@ def run_folder(
     if not files:
         raise InputError("holds no model file", where=str(folder), hint=f"known: {', '.join(importer_suffixes())}")
     device = chip if isinstance(chip, Chip) else load_chip(chip)
+    model = choose_cost_model(cost_model, device)  # a table is read once
     rows: list[FolderRow] = []
     refused: list[ArmillaryError] = []
     for path in files:
         try:
-            result = run(path, chip=device, dtype=dtype, shape=shape, queue_depth=queue_depth, seed=seed)
+            result = run(
+                path, chip=device, dtype=dtype, shape=shape, queue_depth=queue_depth, cost_model=model, seed=seed
+            )
         except ArmillaryError as error:
             if error.exit_code == 1:
                 raise

@@ -90,8 +90,9 @@ def _rides(op: Operator, layer: Layer, graph: Graph, chip: Chip) -> bool:
     on_array = kind in ABSORBS_NORM and kind.value in chip.array.operators
     if op.kind is OpKind.ACTIVATION:
         named = op.activation.value if op.activation is not None else "other"
-        on_vector = kind in _BINARY and kind.value in chip.vector.operators
-        return (on_array and named in chip.array.activations) or (on_vector and named in chip.vector.activations)
+        if kind in _BINARY and kind.value not in chip.array.operators:
+            return kind.value in chip.vector.operators and named in chip.vector.activations
+        return (on_array or kind in _BINARY) and named in chip.array.activations
     # A constant added to every output is a bias.
     constants = [name for name in op.inputs if graph.tensors[name].constant]
     return on_array and op.kind is OpKind.ADD and len(constants) == 1 == len(op.inputs) - 1

@@ -11,16 +11,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from math import prod
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from armillary.npu.fuse import Layer, Network
 from armillary.npu.place import Placement
-from armillary.workload import Graph, OpKind, Window, operator_macs
+from armillary.workload import Activation, Graph, OpKind, Window, operator_macs
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+
+MILLION: Final = 1_000_000
+KINDS: Final = tuple(OpKind)
+"What the column `kind` counts."
+FUNCTIONS: Final = ("", *(activation.value for activation in Activation))
+"What the column `function` counts."
 
 # Passes over the elements that one operator makes: softmax finds the maximum, sums exponentials, divides;
 # a norm finds mean, variance, then scales.
@@ -66,6 +73,9 @@ class Geometry:
     stride: IntArray  # input rows between output rows
     maps: IntArray  # 1 where rows and positions are those of feature maps, 0 where of matrices
     by_channel: IntArray  # 1 where a tile of output channels needs the same input channels only
+    kind: IntArray  # index into KINDS
+    function: IntArray  # index into FUNCTIONS of an activation that runs alone, else 0
+    padded: IntArray  # millionths of all pairs (output position, tap of its window) that meet padding, not the input
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -132,6 +142,7 @@ def _shape(layer: Layer, graph: Graph) -> tuple[int, ...]:
             pass
     if kind in WINDOWED and op.window is not None and len(first) == 4:
         reach, stride, in_rows = _reach(op.window), op.window.stride[0], first[0] * first[2]
+    padded = _padded(op.window, first, out) if kind in WINDOWED and op.window is not None else 0
     by_channel = kind in _BY_CHANNEL and len(out) == 4 and first[:2] == out[:2]
     if reduction == 0 and not by_channel:
         outputs = group_outputs = 1
@@ -148,6 +159,7 @@ def _shape(layer: Layer, graph: Graph) -> tuple[int, ...]:
         sum(tensor.elements for tensor in ins), sum(tensors[name].elements for name in op.outputs),
         sum(tensor.bytes for tensor in ins), sum(tensors[name].bytes for name in op.outputs),
         constants, table, row, in_rows, reach, stride, int(kind in _MAPS and len(out) == 4), int(by_channel),
+        KINDS.index(kind), _function(layer), padded,
     )  # fmt: skip
 
 
@@ -167,6 +179,30 @@ def _split(shape: tuple[int, ...], *, matrix: bool = False) -> tuple[int, int, i
     if len(shape) >= 2:
         return prod(shape[:-1]), 1, shape[-1]
     return 1, 1, prod(shape)
+
+
+def _function(layer: Layer) -> int:
+    """Return what a layer that is nothing but an activation computes, 0 for others."""
+    if layer.op.kind is not OpKind.ACTIVATION:
+        return 0
+    return FUNCTIONS.index((layer.op.activation or Activation.OTHER).value)
+
+
+def _padded(window: Window, read: tuple[int, ...], written: tuple[int, ...]) -> int:
+    """Return the millionths of all pairs (output position, tap) that meet padding."""
+    if not any(window.pads) or len(read) != 4 or len(written) != 4:
+        return 0
+    inside = 1
+    for side in (0, 1):
+        stride, pad, step = window.stride[side], window.pads[side], window.dilation[side]
+        size, outputs = read[2 + side], written[2 + side]
+        meets = 0
+        for tap in range(window.kernel[side]):
+            # Output x reads input x * stride - pad + tap * step.
+            offset = tap * step - pad
+            meets += max(0, min(outputs - 1, (size - 1 - offset) // stride) - max(0, -(offset // stride)) + 1)
+        inside *= meets
+    return MILLION - MILLION * inside // prod((*written[2:], *window.kernel))
 
 
 def _reach(window: Window) -> int:

@@ -15,7 +15,7 @@ from armillary.npu.geometry import FloatArray, IntArray
 from armillary.npu.place import Engine
 from armillary.npu.plan import Plan
 from armillary.npu.queues import DRIVER, HOST_LINK, WEIGHT_MEMORY
-from armillary.npu.result import Bound, Fallback, LayerFigures
+from armillary.npu.result import Bound, CostShare, Fallback, LayerFigures
 from armillary.timeline import Mask, Timeline, Trust, class_times_s
 from armillary.timeline.power import FEMTOJOULE
 
@@ -127,6 +127,17 @@ def bounds(plan: Plan, program: Program, timeline: Timeline) -> tuple[Bound, ...
         Bound(what, ticks * timeline.tick_s, ticks / total, remedy) for what, (ticks, remedy) in parts.items() if ticks
     ]
     return tuple(sorted(found, key=lambda bound: -bound.time_s))
+
+
+def cost_sources(plan: Plan) -> dict[str, CostShare]:
+    """Return what each part of the cost model priced, largest share of the cycles first."""
+    sources, pieces = plan.cost_model.sources, plan.pieces
+    busy = pieces.cycles > 0
+    count = np.bincount(pieces.source[busy], minlength=len(sources))
+    cycles = np.bincount(pieces.source[busy], weights=pieces.cycles[busy], minlength=len(sources))
+    every, total = max(1, int(count.sum())), max(1.0, float(cycles.sum()))
+    order = [at for at in np.argsort(-cycles, kind="stable").tolist() if count[at]]
+    return {sources[at]: CostShare(float(count[at]) / every, float(cycles[at]) / total) for at in order}
 
 
 def statistics(timeline: Timeline) -> dict[str, float]:

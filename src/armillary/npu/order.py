@@ -25,10 +25,12 @@ def connect(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> No
     source = np.concatenate([pair[0] for pair in pairs]) if pairs else np.zeros(0, np.int64)
     target = np.concatenate([pair[1] for pair in pairs]) if pairs else np.zeros(0, np.int64)
     # One number an edge: sorting numbers is far faster than sorting pairs.
-    source, target = np.divmod(np.unique(source * len(build) + target), len(build))
+    count = len(build)
+    source, target = np.divmod(np.unique(source * count + target), max(1, count))
     build.edge(source, target)
     if plan.inferences > 1:
-        build.edge(*_admitted(plan, tasks, source, target, len(build)))
+        source, target = _admitted(plan, tasks, source, target, count)
+        build.edge(source, target)
 
 
 def _in_order(plan: Plan, tasks: Tasks, queues: Queues) -> Pairs:
@@ -114,22 +116,24 @@ def _apart(plan: Plan, tasks: Tasks) -> Pairs:
 def _paced(plan: Plan, tasks: Tasks) -> Pairs:
     """Double buffering: loads follow the tile two before, a tile follows its loads and the store two tiles before.
 
+    Weights that run ahead follow an earlier tile.
+
     All tiles of the chip keep this pace. With one queue for array and vector engine a tile follows the one before.
     """
     count = len(plan.tiles)
     apart = 1 if plan.chip.vector.shares_array else 2
     paced = np.ones(max(0, count - apart), np.bool_)
     pairs: Pairs = []
-    for block in (tasks.weights, tasks.inputs):
+    for block, ahead in ((tasks.weights, plan.ahead), (tasks.inputs, np.ones(count, np.int64))):
         after, index = tasks.computing(block.at)
         pairs.append((block.ids[index], after))
         if block is tasks.weights and plan.chip.weight_buffer_bytes is not None:
             continue  # in order into a buffer of their own, as soon as it has room
-        later = block.at >= 2
-        before, index = tasks.computing(block.at[later] - 2)
-        pairs.append((before, block.ids[later][index]))
+        gate = block.at - ahead[block.at] - 1
+        before, index = tasks.computing(gate[gate >= 0])
+        pairs.append((before, block.ids[gate >= 0][index]))
         if apart == 2:
-            paced[block.at[later] - 2] = False  # its loads follow already
+            paced[gate[(gate >= 0) & (ahead[block.at] == 1)]] = False  # its loads follow already
     follows = np.flatnonzero(paced)
     pairs.append(tasks.across(follows, follows + apart))
     before, index = tasks.computing(tasks.stores.at)

@@ -38,7 +38,12 @@ def one_tile(chip: Chip) -> Chip:
         "name": f"a tile of {chip.name}",
         "tiles": 1,
         "array": chip.array.model_copy(update=array),
-        "vector": chip.vector.model_copy(update={"elements_per_cycle": part(chip.vector.elements_per_cycle)}),
+        "vector": chip.vector.model_copy(
+            update={
+                "elements_per_cycle": part(chip.vector.elements_per_cycle),
+                "units": max(1, chip.vector.units // chip.tiles),
+            }
+        ),
         "scratchpad": chip.scratchpad.model_copy(update={"size": size(chip.scratchpad.size)}),
     }
     if chip.parameter_cache is not None:

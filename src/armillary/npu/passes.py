@@ -20,6 +20,7 @@ from armillary.hardware import Chip, load_chip
 from armillary.npu.addresses import BufferKind
 from armillary.npu.barriers import UNLIMITED
 from armillary.npu.compile import compile_network, functions
+from armillary.npu.cost_models import CostChoice
 from armillary.npu.emit import emit
 from armillary.npu.fold import fold
 from armillary.npu.geometry import Geometry
@@ -61,6 +62,7 @@ def passes(
     resolution: int | None = None,
     sequence: int | None = None,
     width: float = 1.0,
+    cost_model: CostChoice = None,
 ) -> PassTable:
     """Return what the pass `name` hands on when `model` is compiled for `chip`.
 
@@ -74,6 +76,7 @@ def passes(
         resolution: height and width of the image, pixels; networks of the zoo only.
         sequence: tokens, steps, or cached tokens of a decode; networks of the zoo only.
         width: channel multiplier; networks of the zoo only.
+        cost_model: what prices tiles, as `run` takes it.
 
     Raises:
         InputError: no such pass (lists the known ones), or as `run`.
@@ -88,7 +91,7 @@ def passes(
         model, dtype=dtype, batch=batch, shape=shape, resolution=resolution, sequence=sequence, width=width
     )
     chosen = by_fold[canonical_name(name)]
-    title, columns, rows = _SHOWN[chosen](graph, compile_network(graph, device))
+    title, columns, rows = _SHOWN[chosen](graph, compile_network(graph, device, cost_model))
     return PassTable(chosen, title, tuple(columns), tuple(rows))
 
 
@@ -291,12 +294,13 @@ def _cut(graph: Graph, plan: Plan) -> Shown:
         [layers[index] for index in tiles.layer.tolist()],
         [_engine(Engine(engine)) for engine in tiles.engine.tolist()],
         np.round(tiles.cycles, 1).tolist(),
+        [plan.cost_model.sources[index] for index in tiles.source.tolist()],
         tiles.macs.tolist(),
         tiles.input_bytes.tolist(),
         tiles.weight_bytes.tolist(),
         tiles.output_bytes.tolist(),
     ]
-    names = ("tile", "layer", "engine", "cycles", "MACs", "loads input", "loads weights", "stores")
+    names = ("tile", "layer", "engine", "cycles", "priced by", "MACs", "loads input", "loads weights", "stores")
     rows = list(zip(range(len(tiles)), *columns, strict=True))
     return "tiles in the order in which they are computed, bytes", names, rows
 

@@ -12,6 +12,7 @@ import numpy as np
 from armillary.hardware import Chip
 from armillary.npu.addresses import Allocation, nowhere
 from armillary.npu.cache import Caching
+from armillary.npu.cost_models import CostModel
 from armillary.npu.fuse import Network
 from armillary.npu.geometry import Geometry, IntArray
 from armillary.npu.keep import Keeping
@@ -42,6 +43,8 @@ class Plan:
     last_tile: IntArray
     striping: Striping  # of one inference
     whole: Geometry  # shapes of its whole layers
+    cost_model: CostModel
+    ahead: IntArray  # tiles by which the weights of each tile may be loaded before it, at least 1, shape (tiles,)
     allocation: Allocation = field(default_factory=nowhere)
     inferences: int = 1  # one after the other in the same queues (`repeat`)
     queue_depth: int = 1  # of them in flight at once

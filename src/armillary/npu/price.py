@@ -1,7 +1,7 @@
-"""Cycles and events of tiles of any layer: which cost function a tile takes.
+"""Cycles and events of tiles of any layer: tiles as columns, for a cost model to price.
 
-In:  shapes of layers, and per tile its layer, positions, rows and channels.
-Out: cycles on its engine, and bytes in the scratchpad, shape (tiles,).
+In:  shapes of layers, per tile its layer, positions, rows and channels, and a `CostModel`.
+Out: cycles on its engine and where they come from, and elements in the scratchpad, shape (tiles,).
 """
 
 from __future__ import annotations
@@ -9,9 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from armillary.hardware import Chip
-from armillary.npu.costs import array_cycles, array_scratchpad_elements, depthwise_cycles, vector_cycles
-from armillary.npu.geometry import FloatArray, Geometry, IntArray
+from armillary.npu.cost_models import CostModel, TileBatch
+from armillary.npu.costs import array_scratchpad_elements
+from armillary.npu.geometry import KINDS, MILLION, FloatArray, Geometry, IntArray
 from armillary.npu.place import Engine, Placement
+from armillary.workload import OpKind
+
+_CONV = KINDS.index(OpKind.CONV)
 
 
 def compute_cycles(
@@ -23,6 +27,7 @@ def compute_cycles(
     depth: IntArray,
     placement: Placement,
     chip: Chip,
+    model: CostModel,
 ) -> FloatArray:
     """Return the cycles of tiles of layers that share one placement, shape (tiles,).
 
@@ -35,38 +40,50 @@ def compute_cycles(
         depth: input channels of the tile, where sums may be split (`Geometry.depth`).
         placement: engine and element type of all these tiles.
         chip: rates and granules.
+        model: what prices them.
     """
-    dtype = placement.dtype
-    if placement.engine == Engine.VECTOR:
-        share = _share(shapes, layer, rows, channels)
-        return vector_cycles(
-            shapes.in_elements[layer].astype(np.float64) * share,
-            shapes.out_elements[layer].astype(np.float64) * share,
-            shapes.taps[layer],
-            shapes.passes[layer],
-            chip,
-            dtype,
-        )
+    return model.price(tile_batch(shapes, layer, positions, rows, channels, depth, placement), chip).cycles
+
+
+def tile_batch(
+    shapes: Geometry,
+    layer: IntArray,
+    positions: IntArray,
+    rows: IntArray,
+    channels: IntArray,
+    depth: IntArray,
+    placement: Placement,
+) -> TileBatch:
+    """Return tiles as cost models take them; arguments as of `compute_cycles`."""
+    share = _share(shapes, layer, rows, channels)
+    kind, whole, taps = shapes.kind[layer], shapes.reduction[layer], shapes.taps[layer]
     summed = _summed(shapes, layer, depth)
-    outputs = positions
-    positions = _whole_positions(shapes, layer, positions, rows, chip)
-    dense = array_cycles(
-        positions,
-        channels * shapes.widening[layer],
-        np.maximum(summed, 1),
-        shapes.group_outputs[layer] * shapes.widening[layer],
-        np.maximum(shapes.each[layer], np.where(shapes.maps[layer] == 1, positions, 1)),
-        shapes.repeats[layer],
-        chip,
-        dtype,
+    if placement.engine == Engine.ARRAY:
+        taps = np.where(kind == _CONV, whole // shapes.depth[layer], taps)
+    return TileBatch(
+        engine=placement.engine,
+        dtype=placement.dtype,
+        kind=kind,
+        function=shapes.function[layer],
+        width=shapes.positions[layer],
+        height=rows,
+        outputs=channels,
+        inputs=np.maximum(summed // taps, 1),
+        taps=taps,
+        stride=shapes.stride[layer],
+        inside=1.0 - shapes.padded[layer] / MILLION,
+        reduction=summed,
         window=shapes.window[layer],
+        part=depth / shapes.depth[layer],
+        maps=shapes.maps[layer],
+        group_outputs=shapes.group_outputs[layer],
+        widening=shapes.widening[layer],
+        each=shapes.each[layer],
+        repeats=shapes.repeats[layer],
+        passes=shapes.passes[layer],
+        in_elements=shapes.in_elements[layer] * share,
+        out_elements=shapes.out_elements[layer] * share,
     )
-    cycles = np.where(summed > 0, dense, depthwise_cycles(positions, channels, shapes.taps[layer], chip, dtype))
-    if chip.array.outputs_per_cycle is None:
-        return cycles
-    # A tile of some of the input channels makes as large a part of its outputs.
-    made = outputs * channels * shapes.widening[layer] * shapes.repeats[layer] * depth / shapes.depth[layer]
-    return np.asarray(np.maximum(cycles, made / chip.array.outputs_per_cycle[dtype]), np.float64)
 
 
 def scratchpad_elements(
@@ -89,15 +106,6 @@ def scratchpad_elements(
     )
     # Depthwise layers read each input once (line buffers hold the window) and write each output once.
     return np.where(shapes.reduction[layer] > 0, dense * shapes.repeats[layer].astype(np.float64), through)
-
-
-def _whole_positions(shapes: Geometry, layer: IntArray, positions: IntArray, rows: IntArray, chip: Chip) -> IntArray:
-    """Return the output positions of tiles, those of feature maps in whole granules of rows and columns."""
-    granules = chip.array.granules
-    if granules.rows == granules.columns == 1:
-        return positions
-    columns = -(-shapes.positions[layer] // granules.columns) * granules.columns
-    return np.where(shapes.maps[layer] == 1, -(-rows // granules.rows) * granules.rows * columns, positions)
 
 
 def _summed(shapes: Geometry, layer: IntArray, depth: IntArray) -> IntArray:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from armillary.hardware import Chip
+from armillary.npu.cost_models import CostModel
 from armillary.npu.geometry import FloatArray, Geometry, IntArray
 from armillary.npu.part import Sides, broadcast_cycles, largest_part
 from armillary.npu.place import Placement, by_placement
@@ -29,6 +30,7 @@ def prices(
     shared: Flows,
     tile: Chip,
     tiles: int,
+    model: CostModel,
 ) -> Prices:
     """Return the terms of the sum that `strategies` makes least.
 
@@ -39,6 +41,7 @@ def prices(
         shared: activations that may stay.
         tile: one tile of the chip.
         tiles: how many there are.
+        model: what prices the parts.
     """
     count = len(shapes)
     # Layers on the host cost the tiles nothing, and are not divided.
@@ -48,7 +51,7 @@ def prices(
         for way, (all_rows, all_channels) in ways.items():
             rows, channels = all_rows[at], all_channels[at]
             sizes = (at, rows * shapes.positions[at], rows, channels, shapes.depth[at])
-            cycles = compute_cycles(shapes, *sizes, placement, tile)
+            cycles = compute_cycles(shapes, *sizes, placement, tile, model)
             share = rows * channels / (shapes.rows[at] * shapes.outputs[at])
             written = broadcast_cycles(shapes.out_elements[at] * share, placement, tile)
             one_part = (rows == shapes.rows[at]) & (channels == shapes.outputs[at]) & (way != Strategy.ONE)

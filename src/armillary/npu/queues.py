@@ -37,6 +37,7 @@ class Queues:
     weight_memory: int  # where weights lie apart from the activations
     weight_dma: int
     weight_room: int  # the pool in which weights wait: the scratchpad, or a buffer of their own
+    either_way: bool  # every mover loads and stores
 
     @property
     def backing(self) -> int:
@@ -45,7 +46,7 @@ class Queues:
 
     @property
     def movers(self) -> tuple[int, ...]:
-        """Queues that move tiles between scratchpad and backing memory; the last one stores, the others load."""
+        """Queues that move tiles between scratchpad and backing memory; unless all go either way, the last stores."""
         return self.dma or (self.link_queue,)
 
 
@@ -77,7 +78,10 @@ def declare(build: GraphBuilder, chip: Chip, cached_bytes: int) -> Queues:
         weight_dma = build.server(WEIGHT_DMA)
         if chip.weight_buffer_bytes is not None:
             weight_room = build.pool(WEIGHT_BUFFER, units=chip.weight_buffer_bytes)
-    return Queues(array, vector, host, link, link_queue, dram, dma, scratchpad, weight_memory, weight_dma, weight_room)
+    either_way = chip.dram is not None and chip.dram.either_way
+    return Queues(
+        array, vector, host, link, link_queue, dram, dma, scratchpad, weight_memory, weight_dma, weight_room, either_way
+    )
 
 
 def memory_among(names: tuple[str, ...] | list[str]) -> str | None:

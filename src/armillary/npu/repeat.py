@@ -58,10 +58,10 @@ def _lead(plan: Plan, left: IntArray) -> int:
 
 
 def occupied_bytes(plan: Plan) -> IntArray:
-    """Return the bytes in one tile of the chip that leases hold while each tile runs, at most, shape (tiles,).
+    """Return the bytes of one tile of the chip that leases hold while each tile runs, at most, shape (tiles,).
 
-    A load of tile j may come while tile j - 1 runs, a store may last until tile j + 1 has run; an activation stays from
-    its first writer (an input: from the tile before its inference) to its last reader.
+    A load of tile j may come while tile j - 1 runs (weights: tile j - ahead), a store may last until tile j + 1 has
+    run; an activation stays from its first writer (an input: from the tile before its inference) to its last reader.
     """
     tiles, residency = plan.tiles, plan.residency
     count = len(tiles)
@@ -71,12 +71,13 @@ def occupied_bytes(plan: Plan) -> IntArray:
         np.add.at(step, np.maximum(first, 0), size)
         np.add.at(step, np.minimum(last, count - 1) + 1, -size)
 
-    rooms: list[tuple[IntArray, IntArray | None]] = [(tiles.input_room, None)]
+    one = np.ones(count, np.int64)
+    rooms: list[tuple[IntArray, IntArray, IntArray | None]] = [(tiles.input_room, one, None)]
     if plan.chip.weight_buffer_bytes is None:
-        rooms.append((tiles.weight_room, plan.keeping.until))
-    for room, until in rooms:
+        rooms.append((tiles.weight_room, plan.ahead, plan.keeping.until))
+    for room, ahead, until in rooms:
         at = np.flatnonzero(room)
-        hold(room[at], at - 1, last_use(at, plan, until))
+        hold(room[at], at - ahead[at], last_use(at, plan, until))
     sums = np.flatnonzero(tiles.sum_bytes)
     hold(tiles.sum_bytes[sums], sums, sums + tiles.sum_tiles[sums] - 1)
     stored = np.flatnonzero(tiles.output_room)
@@ -126,6 +127,8 @@ def _copies(plan: Plan, times: int, queue_depth: int) -> Plan:
         ),
         first_tile=shifted(plan.first_tile),
         last_tile=shifted(plan.last_tile),
+        cost_model=plan.cost_model,
+        ahead=np.tile(plan.ahead, times),
         striping=plan.striping,
         whole=plan.whole,
         allocation=plan.allocation,

@@ -6,7 +6,7 @@ In:  built by `run`. Out: `NpuResult` with its layers and fallbacks; JSON, table
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from armillary.npu.queues import HOST_LINK, WEIGHT_MEMORY, memory_among
@@ -52,6 +52,14 @@ class Bound:
     remedy: str
 
 
+@dataclass(frozen=True, slots=True)
+class CostShare:
+    """What one part of a cost model priced."""
+
+    tiles: float  # share of all tiles
+    cycles: float  # share of all cycles
+
+
 @dataclass(frozen=True, kw_only=True)
 class NpuResult(Result):
     """Latency, traffic, energy and causes of one inference of a network on a chip."""
@@ -84,6 +92,8 @@ class NpuResult(Result):
     fallbacks: tuple[Fallback, ...]
     weight_memory_bytes: int = 0  # where weights lie in a memory of their own
     queue_depth: int = 1  # inferences in flight for `throughput_per_s`; all other figures are of one inference
+    cost_model: str = "theoretical"  # what priced the tiles
+    cost_sources: Mapping[str, CostShare] = field(default_factory=dict)  # by part of the cost model
 
     def static_w(self) -> float:
         """Return idle and leakage power, watts."""
@@ -105,6 +115,7 @@ class NpuResult(Result):
                 f"{format_quantity(self.energy_j, 'J')} ({format_quantity(self.average_power_w, 'W')} on average)",
             ),
             ("on the host", _fallback_text(self.fallbacks)),
+            ("cost model", self._cost_text()),
         ]
         if self.bounds:
             first = self.bounds[0]
@@ -140,6 +151,10 @@ class NpuResult(Result):
         if self.cached_parameter_bytes == self.parameter_bytes:
             return "all of them stay on the chip"
         return f"{format_bytes(self.cached_parameter_bytes)} of them stay on the chip"
+
+    def _cost_text(self) -> str:
+        parts = [f"{name} {share.cycles:.0%}" for name, share in self.cost_sources.items() if name != self.cost_model]
+        return f"{self.cost_model} (of the cycles: {', '.join(parts)})" if parts else self.cost_model
 
     def _moved(self) -> list[tuple[str, int]]:
         """Return (link, bytes) of the links that the chip has."""

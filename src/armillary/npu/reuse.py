@@ -24,15 +24,17 @@ def guard(plan: Plan, tasks: Tasks) -> Pairs:
 
 
 def _between_engines(plan: Plan, tasks: Tasks) -> Pairs:
-    """Order tile j, and its loads, after tile j - 3 and its store where in-order engines do not."""
+    """Order tile j after tile j - 3 and its store, and loads after the tile before their gate, where engines do not."""
     engine = plan.engines
     third = np.arange(3, len(engine))
     apart = third[engine[third - 3] != engine[third - 2]]
     pairs: Pairs = [tasks.across(apart - 3, apart)]
-    for block in (tasks.weights, tasks.inputs):
-        load = block.by_tile(len(engine))[apart]
-        before, index = tasks.computing(apart[load >= 0] - 3)
-        pairs.append((before, load[load >= 0][index]))
+    for block, ahead in ((tasks.weights, plan.ahead), (tasks.inputs, np.ones_like(plan.ahead))):
+        gate = block.at - ahead[block.at] - 1
+        late = np.flatnonzero(gate >= 1)
+        late = late[engine[gate[late] - 1] != engine[gate[late]]]
+        before, index = tasks.computing(gate[late] - 1)
+        pairs.append((before, block.ids[late][index]))
     apart = third[engine[third - 1] != engine[third]]
     store = tasks.stores.by_tile(len(engine))[apart - 3]
     after, index = tasks.computing(apart[store >= 0])

@@ -15,6 +15,7 @@ from armillary.errors import InputError
 from armillary.hardware import Chip, at_point, load_chip
 from armillary.npu import measure
 from armillary.npu.compile import compile_network
+from armillary.npu.cost_models import CostChoice
 from armillary.npu.emit import emit
 from armillary.npu.plan import Plan
 from armillary.npu.queues import HOST_LINK, SCRATCHPAD, WEIGHT_MEMORY
@@ -43,6 +44,7 @@ def run(
     queue_depth: int = 1,
     clock_mhz: float | None = None,
     voltage: float | None = None,
+    cost_model: CostChoice = None,
     seed: int = 0,
 ) -> NpuResult:
     """Simulate one inference of `model` on `chip`.
@@ -59,14 +61,17 @@ def run(
         queue_depth: inferences in flight for the throughput; the other figures are those of one inference alone.
         clock_mhz: clock, within the chip's operating points; absent: its own, or the fastest that `voltage` allows.
         voltage: volts of the chip; absent: as few as the clock needs.
+        cost_model: what prices tiles: "calibrated" (operator laws of the chip; the default where it has them),
+            "theoretical" (granules and rates; the default elsewhere), a CSV table of operators, the name of an
+            installed model, or a function `(TileBatch, Chip) -> cycles` (see `npu.cost_models`).
         seed: recorded with the result; nothing in this run is random.
 
     Returns:
         Latency in seconds, energy in joules, traffic in bytes, layers, fallbacks, and how far to trust them.
 
     Raises:
-        InputError: unknown or malformed model or chip, sizes that do not fit, a queue depth outside of 1 to 64, or a
-            clock or voltage outside of the chip's operating points.
+        InputError: unknown or malformed model, chip or cost model, sizes that do not fit, a queue depth outside of 1 to
+            64, or a clock or voltage outside of the chip's operating points.
         InfeasibleError: a layer does not fit the scratchpad; names the tensor and the shortfall.
     """
     started = perf_counter()
@@ -76,7 +81,7 @@ def run(
     graph = read_graph(
         model, dtype=dtype, batch=batch, shape=shape, resolution=resolution, sequence=sequence, width=width
     )
-    plan = compile_network(graph, device)
+    plan = compile_network(graph, device, cost_model)
     program = emit(plan)
     timeline = Timeline.from_trace(simulate(program.tasks))
     layers = measure.layer_figures(plan, program, timeline)
@@ -94,6 +99,7 @@ def run(
             "chip": chip_identity(device),
             **_zoo_sizes(sequence, width),
             **_point(clock_mhz, voltage),
+            "cost_model": plan.cost_model.identity,
         },
         run=RunInfo.now(wall_s=perf_counter() - started),
         model=graph.name,
@@ -122,6 +128,8 @@ def run(
         layers=layers,
         fallbacks=measure.fallbacks(plan, layers),
         queue_depth=queue_depth,
+        cost_model=plan.cost_model.name,
+        cost_sources=measure.cost_sources(plan),
     )
 
 

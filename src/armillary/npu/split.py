@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from armillary.hardware import Chip
+from armillary.npu.cost_models import CostModel
 from armillary.npu.fuse import Network
 from armillary.npu.geometry import FloatArray, Geometry, IntArray, input_rows
 from armillary.npu.part import input_share, largest_part, one_tile, sides
@@ -49,8 +50,10 @@ class Split:
         return self.input_pieces, self.pieces, self.weight_pieces
 
 
-def split_over_tiles(network: Network, placements: tuple[Placement, ...], shapes: Geometry, chip: Chip) -> Split:
-    """Return the cheapest strategies for `network` on the tiles of `chip`."""
+def split_over_tiles(
+    network: Network, placements: tuple[Placement, ...], shapes: Geometry, chip: Chip, model: CostModel
+) -> Split:
+    """Return the cheapest strategies for `network` on the tiles of `chip`, priced by `model`."""
     sizes = {name: tensor.bytes for name, tensor in network.graph.tensors.items()}
     count = len(shapes)
     if chip.tiles == 1 or not count:
@@ -61,7 +64,7 @@ def split_over_tiles(network: Network, placements: tuple[Placement, ...], shapes
     tile = one_tile(chip)
     ways = sides(placements, shapes, tile, chip.tiles)
     shared = flows(network, placements, shapes, ways[Strategy.ROWS][0], chip.tiles, dram=chip.dram is not None)
-    strategy, price_s = choose(prices(placements, shapes, ways, shared, tile, chip.tiles), shared)
+    strategy, price_s = choose(prices(placements, shapes, ways, shared, tile, chip.tiles, model), shared)
     rows, channels = (
         np.choose(strategy, [ways[way][side] for way in Strategy]).astype(np.int64, copy=False) for side in (0, 1)
     )

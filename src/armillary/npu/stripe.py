@@ -93,6 +93,11 @@ def judge(chains: tuple[Chain, ...], whole: Plan, striped: Plan) -> tuple[Chain,
     return tuple(_judged(chain, gain_s, gain_bytes, in_chain) if chain.taken else chain for chain in chains)
 
 
+def refused(chains: tuple[Chain, ...], why: str) -> tuple[Chain, ...]:
+    """Return `chains`, all of them refused."""
+    return tuple(replace(chain, refused=chain.refused or why) for chain in chains)
+
+
 def _judged(chain: Chain, gain_s: FloatArray, gain_bytes: IntArray, in_chain: npt.NDArray[np.bool_]) -> Chain:
     """Return `chain` with its price as measured on tiles, refused if it gains too little."""
     beside = [at for at in (chain.first - 1, chain.last + 1) if 0 <= at < len(gain_s) and not in_chain[at]]
@@ -350,5 +355,6 @@ def _compute_s(whole: _Whole, index: int, rows: IntArray) -> FloatArray:
         np.full(len(rows), shapes.depth[index]),
         plan.placements[index],
         plan.chip,
+        plan.cost_model,
     )
     return np.asarray(cycles / plan.chip.clock.value + plan.chip.control.layer_cost.value, np.float64)

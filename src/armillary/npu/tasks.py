@@ -86,16 +86,16 @@ class Tasks:
 def create(build: GraphBuilder, plan: Plan, queues: Queues) -> Tasks:
     """Add the tasks of `plan` to `build`, without any edge or lease."""
     place = _places(plan)
-    beside = 2.0 * (place - 1)
+    beside, early = 2.0 * (place - 1), 2.0 * (place - plan.ahead)
     fenced = np.zeros(len(plan.tiles), np.bool_)
     fenced[plan.starts(plan.allocation.fences)] = True
     late = _AFTER_STORE * (_waits_for_neighbour(plan) | fenced).astype(np.float64)
     tiles, split = plan.tiles, plan.split
     fetched = np.zeros_like(tiles.weight_bytes) if plan.chip.streams_weights else tiles.weight_bytes
-    late_weights = beside + _AFTER_STORE * fenced
+    early = early + _AFTER_STORE * fenced
     return Tasks(
         compute=_compute(build, plan, queues),
-        weights=_transfers(build, plan, queues, fetched, late_weights, "weights", split.weight_pieces),
+        weights=_transfers(build, plan, queues, fetched, early, "weights", split.weight_pieces),
         inputs=_transfers(build, plan, queues, tiles.input_bytes, beside + late, "input", split.input_pieces),
         stores=_transfers(build, plan, queues, tiles.output_bytes, 2.0 * place + 1, "output", split.pieces),
         host=_host(build, plan, queues),
@@ -185,10 +185,12 @@ def _transfers(
 
 
 def mover_of(ids: IntArray, kind: str, queues: Queues) -> IntArray:
-    """Return the queue of each transfer: stores on the last one, loads in turn on the others, weights on their own."""
+    """Return the queue of each transfer: that of the weights, or all in turn, or stores on the last one."""
     if kind == "weights" and queues.weight_dma >= 0:
         return np.full(len(ids), queues.weight_dma)
     movers = np.array(queues.movers, np.int64)
+    if queues.either_way:
+        return movers[(ids - ids[0] if len(ids) else ids) % len(movers)]
     if kind == "output" or len(movers) == 1:
         return np.full(len(ids), movers[-1])
     return movers[(ids - ids[0] if len(ids) else ids) % (len(movers) - 1)]

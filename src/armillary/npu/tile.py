@@ -20,6 +20,7 @@ import numpy.typing as npt
 from armillary.errors import InfeasibleError
 from armillary.hardware import Chip
 from armillary.npu.cache import Caching
+from armillary.npu.cost_models import CostModel
 from armillary.npu.fuse import Network
 from armillary.npu.geometry import FloatArray, Geometry, IntArray, input_rows
 from armillary.npu.keep import Keeping
@@ -62,6 +63,7 @@ def tile(
     caching: Caching,
     keeping: Keeping,
     chip: Chip,
+    model: CostModel,
 ) -> Tiling:
     """Choose the tiles of every layer that runs on the chip.
 
@@ -106,7 +108,7 @@ def tile(
         key = (columns[index].tobytes(), placements[index], moves, budgets, bool(keeps[index]))
         if key not in known:
             grid = _grid(shapes, index, chip, once=bool(keeps[index]))
-            known[key] = _cheapest(shapes, index, placements[index], grid, moves, budgets, chip)
+            known[key] = _cheapest(shapes, index, placements[index], grid, moves, budgets, chip, model)
         chosen = known[key]
         if chosen is None:
             stays_mib, cached_mib = int(stays[index]) / MIB, caching.bytes / MIB
@@ -155,6 +157,7 @@ def _cheapest(
     moves: _Moves,
     budgets: tuple[int, int],
     chip: Chip,
+    model: CostModel,
 ) -> tuple[int, int, int, bool] | None:
     """Return the cheapest split that keeps a tile within `budgets` (bytes loaded, stored), None if there is none."""
     depth = int(shapes.depth[index])
@@ -165,7 +168,7 @@ def _cheapest(
         if not fits.any():
             continue
         few = fits & (grid[0] * -(-shapes.outputs[index] // grid[1]) * parts <= MAX_TILES)
-        found = _cheapest_of(shapes, index, placement, grid, moves, few if few.any() else fits, parts, chip)
+        found = _cheapest_of(shapes, index, placement, grid, moves, few if few.any() else fits, parts, chip, model)
         # More parts than need be may leave room for tiles of more rows and channels.
         if best is None or found[0] < WORTH_PARTS * best[0]:
             best = found
@@ -235,6 +238,7 @@ def _cheapest_of(
     chosen: npt.NDArray[np.bool_],
     parts: int,
     chip: Chip,
+    model: CostModel,
 ) -> tuple[float, tuple[int, int, int, bool]]:
     """Return the price in seconds and the cheapest of the `chosen` splits with input channels in `parts`."""
     grid = grid[0][chosen], grid[1][chosen], grid[2][chosen]
@@ -260,7 +264,8 @@ def _cheapest_of(
     # Two memories move at once, one moves the two after each other.
     transfer_s = transfer_s + fetch_s if chip.weight_memory is None else np.maximum(transfer_s, fetch_s)
     layer, depth = np.full(len(groups), index), np.full(len(groups), -(-shapes.depth[index] // parts))
-    cycles = compute_cycles(shapes, layer, rows * shapes.positions[index], rows, channels, depth, placement, chip)
+    positions = rows * shapes.positions[index]
+    cycles = compute_cycles(shapes, layer, positions, rows, channels, depth, placement, chip, model)
     compute_s = parts * tiles * cycles / chip.clock.value
     # First load, last store.
     ends_s = (in_tile * moves.load_pieces / parts + out_tile * moves.store_pieces) / rate + 2 * latency

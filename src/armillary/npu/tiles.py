@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from armillary.hardware import Chip
+from armillary.npu.cost_models import CostModel
 from armillary.npu.geometry import FloatArray, Geometry, IntArray, input_rows
 from armillary.npu.part import broadcast_cycles, one_tile
 from armillary.npu.place import Engine, Placement, by_placement
-from armillary.npu.price import compute_cycles, scratchpad_elements
+from armillary.npu.price import scratchpad_elements, tile_batch
 from armillary.npu.reside import partial_bytes
 from armillary.npu.split import Split
 from armillary.npu.strategies import Strategy
@@ -39,6 +40,7 @@ class Tiles:
     last: BoolArray  # last tile of its layer
     engine: IntArray  # Engine.ARRAY or Engine.VECTOR
     cycles: FloatArray  # of its longest piece
+    source: IntArray  # part of the cost model that told them, index into `CostModel.sources`
     macs: IntArray
     elements: FloatArray  # of the vector engine
     scratchpad_bytes: FloatArray  # read and written by the engine
@@ -65,6 +67,7 @@ class Pieces:
     tile: IntArray
     on: IntArray  # tile of the chip
     cycles: FloatArray
+    source: IntArray  # part of the cost model that told them, index into `CostModel.sources`
     macs: IntArray
     elements: FloatArray
     scratchpad_bytes: FloatArray
@@ -74,7 +77,13 @@ class Pieces:
 
 
 def cut(
-    placements: tuple[Placement, ...], shapes: Geometry, split: Split, tiling: Tiling, broadcasts: IntArray, chip: Chip
+    placements: tuple[Placement, ...],
+    shapes: Geometry,
+    split: Split,
+    tiling: Tiling,
+    broadcasts: IntArray,
+    chip: Chip,
+    model: CostModel,
 ) -> tuple[Tiles, Pieces]:
     """Return all tiles of the layers that run on the chip, and their pieces.
 
@@ -85,6 +94,7 @@ def cut(
         tiling: how the largest part of each is cut.
         broadcasts: 1 for layers that write their output to every tile of the chip, shape (layers,).
         chip: rates, granules, and how many tiles.
+        model: what prices the pieces.
     """
     counts = np.where([placement.engine != Engine.HOST for placement in placements], tiling.tiles, 0)
     layer = np.repeat(np.arange(len(shapes)), counts)
@@ -93,7 +103,7 @@ def cut(
     each, start = split.pieces[layer], np.cumsum(split.pieces[layer]) - split.pieces[layer]
     tile = np.repeat(np.arange(len(layer)), each)
     work = _share_out(shapes, split, tiling, tile, layer[tile], place[tile], np.arange(len(tile)) - start[tile])
-    pieces = _computed(work, placements, shapes, broadcasts, chip)
+    pieces = _computed(work, placements, shapes, broadcasts, chip, model)
     weights, inputs, outputs = _moved(work, shapes, tiling)
     sums = np.where(work.parts > 1, partial_bytes(shapes, work.layer, work.rows, work.channels), 0)
     sums = np.where(work.part == 0, sums, 0)
@@ -114,6 +124,7 @@ def cut(
         last=last,
         engine=np.array([placement.engine for placement in placements], np.int64)[layer],
         cycles=np.maximum.reduceat(pieces.cycles, start) if len(start) else pieces.cycles,
+        source=largest(pieces.source),
         macs=added(pieces.macs),
         elements=summed(pieces.elements),
         scratchpad_bytes=summed(pieces.scratchpad_bytes),
@@ -191,7 +202,12 @@ def _share_out(
 
 
 def _computed(
-    work: _Work, placements: tuple[Placement, ...], shapes: Geometry, broadcasts: IntArray, chip: Chip
+    work: _Work,
+    placements: tuple[Placement, ...],
+    shapes: Geometry,
+    broadcasts: IntArray,
+    chip: Chip,
+    model: CostModel,
 ) -> Pieces:
     """Return what engines do for every piece."""
     layer, products, tile_of_chip = work.layer, work.products(), one_tile(chip)
@@ -201,14 +217,15 @@ def _computed(
     sums = np.where(work.parts > 1, partial_bytes(shapes, layer, work.rows, work.channels), 0)
     # Sums are read by all parts but the first, and written by all but the last.
     scratchpad = sums * ((work.part > 0) + (work.part < work.parts - 1).astype(np.float64))
-    cycles = np.zeros(len(layer))
+    cycles, source = np.zeros(len(layer)), np.zeros(len(layer), np.int64)
     busy = np.flatnonzero(products)
     for placement, chosen in by_placement(placements, layer[busy]):
         at = busy[chosen]
         positions = work.rows[at] * shapes.positions[layer[at]]
         sizes = (layer[at], positions, work.rows[at], work.channels[at], work.depth[at])
-        computed = compute_cycles(shapes, *sizes, placement, tile_of_chip)
-        cycles[at] = np.maximum(computed, broadcast_cycles(written[at], placement, tile_of_chip))
+        priced = model.price(tile_batch(shapes, *sizes, placement), tile_of_chip)
+        source[at] = priced.source
+        cycles[at] = np.maximum(priced.cycles, broadcast_cycles(written[at], placement, tile_of_chip))
         touched = scratchpad_elements(shapes, *sizes, placement.engine, tile_of_chip) + written[at] * (chip.tiles - 1)
         scratchpad[at] += touched * ELEMENT_BYTES[placement.dtype]
     on_vector = np.array([placement.engine == Engine.VECTOR for placement in placements], np.bool_)[layer]
@@ -217,6 +234,7 @@ def _computed(
         tile=work.tile,
         on=work.on,
         cycles=cycles,
+        source=source,
         macs=_between(shapes.macs[layer], before, after),
         elements=np.where(on_vector, read[layer] * (after - before), 0.0),
         scratchpad_bytes=scratchpad,

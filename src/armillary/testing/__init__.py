@@ -11,19 +11,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from armillary.testing.cost_models import check_cost_model, random_tiles
     from armillary.testing.graphs import Feature, random_addition, random_builder, random_graph, task_graphs
     from armillary.testing.models import check_model
 
 _HOME = {
     "Feature": "graphs",
     "Model": "models",
+    "check_cost_model": "cost_models",
     "check_model": "models",
     "random_addition": "graphs",
     "random_builder": "graphs",
     "random_graph": "graphs",
+    "random_tiles": "cost_models",
     "task_graphs": "graphs",
 }
-__all__ = ["Feature", "Model", "check_model", "random_addition", "random_builder", "random_graph", "task_graphs"]
+__all__ = [
+    "Feature",
+    "Model",
+    "check_cost_model",
+    "check_model",
+    "random_addition",
+    "random_builder",
+    "random_graph",
+    "random_tiles",
+    "task_graphs",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,7 @@
 """Published and measured figures that results are compared with.
 
-In:  `references/SYSTEM.yaml`. Out: frozen `Reference` and `OperatorReference` records with their source; the latter
-also as the table that `npu.laws` takes. `scorecard.scorecard` runs the former.
+In:  `references/SYSTEM.yaml`. Out: frozen `Reference`, `OperatorReference` and `TransferReference` records with their
+source; operators also as the table that `npu.laws` takes. `scorecard.scorecard` runs the former.
 """
 
 from __future__ import annotations
@@ -10,8 +10,18 @@ from armillary.validation.operator_table import operator_table
 from armillary.validation.references_file import (
     OperatorReference,
     Reference,
+    TransferReference,
     load_operator_references,
     load_references,
+    load_transfer_references,
 )
 
-__all__ = ["OperatorReference", "Reference", "load_operator_references", "load_references", "operator_table"]
+__all__ = [
+    "OperatorReference",
+    "Reference",
+    "TransferReference",
+    "load_operator_references",
+    "load_references",
+    "load_transfer_references",
+    "operator_table",
+]

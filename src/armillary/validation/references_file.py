@@ -1,7 +1,8 @@
 """Read the reference figures of one system.
 
 In:  the name of a system ("npu").
-Out: its `Reference` records (results of runs) and `OperatorReference` records (single operators), in file order.
+Out: its `Reference` records (results of runs), `OperatorReference` records (single operators) and `TransferReference`
+records (single transfers), in file order.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from armillary.errors import InputError, unknown_name
+from armillary.hardware import Quantity
+from armillary.hardware.quantity import Dimension
 from armillary.store import load_model
 from armillary.units import parse
 
@@ -94,6 +97,20 @@ class OperatorReference(BaseModel):
     "True if parameters were fitted on it: then it is no evidence."
 
 
+class TransferReference(BaseModel):
+    """Measured time of one transfer between the memory of a chip and its scratchpad, with nothing else in flight."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    name: Text
+    chip: Text
+    bytes: Size
+    value: Annotated[Quantity, Dimension("s")]
+    source: Text
+    calibration: Annotated[bool, Field(strict=True)]
+    "True if parameters were fitted on it: then it is no evidence."
+
+
 class ReferencesFile(BaseModel):
     """All reference figures of one system."""
 
@@ -103,6 +120,7 @@ class ReferencesFile(BaseModel):
     system: Text
     references: tuple[Reference, ...]
     operators: tuple[OperatorReference, ...] = ()
+    transfers: tuple[TransferReference, ...] = ()
 
 
 def load_references(system: str) -> tuple[Reference, ...]:
@@ -121,6 +139,15 @@ def load_operator_references(system: str) -> tuple[OperatorReference, ...]:
         InputError: there are no references of such a system.
     """
     return _load(system).operators
+
+
+def load_transfer_references(system: str) -> tuple[TransferReference, ...]:
+    """Return the measured times of single transfers of `system`.
+
+    Raises:
+        InputError: there are no references of such a system.
+    """
+    return _load(system).transfers
 
 
 def _load(system: str) -> ReferencesFile:

@@ -1,7 +1,7 @@
 """The scorecard: reference figures beside what Armillary obtains for them.
 
-In:  the `Reference` and `OperatorReference` rows of a system.
-Out: one `Score` a row, in file order, runs before operators; no row is left out.
+In:  the `Reference`, `OperatorReference` and `TransferReference` rows of a system.
+Out: one `Score` a row, in file order, runs before operators and transfers; no row is left out.
 A row that parameters were fitted on is marked: its error shows the fit, not how the model carries.
 """
 
@@ -14,12 +14,15 @@ from armillary import npu
 from armillary.errors import unknown_name
 from armillary.hardware import load_chip
 from armillary.npu.laws import operator_cycles
+from armillary.npu.transfer import transfer_s
 from armillary.validation.operator_table import operator_table
 from armillary.validation.references_file import (
     OperatorReference,
     Reference,
+    TransferReference,
     load_operator_references,
     load_references,
+    load_transfer_references,
 )
 
 SYSTEMS = ("npu",)
@@ -48,7 +51,8 @@ def scorecard(system: str) -> tuple[Score, ...]:
     if system not in SYSTEMS:
         raise unknown_name("system with references", system, SYSTEMS)
     runs = (_score(reference) for reference in load_references(system))
-    return (*runs, *(_operator_score(reference) for reference in load_operator_references(system)))
+    operators = (_operator_score(reference) for reference in load_operator_references(system))
+    return (*runs, *operators, *(_transfer_score(reference) for reference in load_transfer_references(system)))
 
 
 def mean_absolute_error(scores: Iterable[Score]) -> float | None:
@@ -97,6 +101,21 @@ def _operator_score(reference: OperatorReference) -> Score:
         reference.value,
         cycles,
         cycles / reference.value - 1,
+        reference.calibration,
+        reference.source,
+    )
+
+
+def _transfer_score(reference: TransferReference) -> Score:
+    obtained = transfer_s(reference.bytes, load_chip(reference.chip))
+    expected = reference.value.value
+    return Score(
+        reference.name,
+        "time_s",
+        "s",
+        expected,
+        obtained,
+        obtained / expected - 1,
         reference.calibration,
         reference.source,
     )

@@ -122,7 +122,7 @@ def _inside(shapes: Shapes, laws: OperatorLaws) -> npt.NDArray[np.bool_]:
     spans = (
         (shapes.inputs, laws.channels),
         (shapes.outputs, laws.channels),
-        (shapes.kernel, laws.kernel),
+        (np.sqrt(shapes.taps), laws.kernel),
         (positions, laws.positions),
     )
     each = [(span.low <= column) & (column <= span.high) for column, span in spans]

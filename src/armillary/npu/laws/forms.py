@@ -33,19 +33,12 @@ class Shapes:
     height: IntArray
     outputs: IntArray  # output channels
     inputs: IntArray  # input channels
-    kernel: IntArray  # width of the square window
+    taps: IntArray  # of the window
     stride: IntArray
-    in_width: IntArray
-    in_height: IntArray
-    pad: IntArray  # at the left and at the top; outputs and inputs say what the other sides have
+    inside: FloatArray  # share of all taps that meet the input and not its padding
 
     def __len__(self) -> int:
         return len(self.width)
-
-    @property
-    def taps(self) -> IntArray:
-        """Taps of the window."""
-        return self.kernel * self.kernel
 
     def select(self, rows: IntArray) -> Shapes:
         """Return the given rows."""
@@ -67,7 +60,7 @@ def dense_cycles(shapes: Shapes, law: DenseLaw, macs_per_cycle: int, element_byt
         np.maximum(shapes.inputs, law.narrow_input),
         _fill(shapes.inputs, CHANNEL_BYTES // element_bytes, law.input_fill),
     )
-    factor = np.where(shapes.kernel > 1, law.windowed, 1.0) * (1 - law.skipped * (1 - inside(shapes)))
+    factor = np.where(shapes.taps > 1, law.windowed, 1.0) * (1 - law.skipped * (1 - shapes.inside))
     area = _fill(shapes.width, POSITIONS, law.width_fill) * _fill(shapes.height, POSITIONS, law.height_fill)
     products = law.work * factor * area * shapes.outputs * channels * shapes.taps / macs_per_cycle
     writes = shapes.width * shapes.height * shapes.outputs * element_bytes / law.write
@@ -89,7 +82,7 @@ def windowed_cycles(shapes: Shapes, law: WindowedLaw, macs_per_cycle: int, eleme
     side(x) = (1 - tile_fill) fill(x) + tile_fill * 8 ceil(x / 8); the share of fill(C) is channel_fill, times
     narrow_3x3 where k = 3 and s = 1.
     """
-    halved = np.where((shapes.kernel == 3) & (shapes.stride == 1), law.narrow_3x3, 1.0)
+    halved = np.where((shapes.taps == 9) & (shapes.stride == 1), law.narrow_3x3, 1.0)
     outputs = (
         _side(shapes.width, law.width_fill, law.tile_fill)
         * _side(shapes.height, law.height_fill, law.tile_fill)
@@ -107,24 +100,6 @@ def elementwise_cycles(shapes: Shapes, law: ElementwiseLaw, macs_per_cycle: int,
         * _fill(shapes.outputs, ELEMENTWISE_CHANNELS, law.channel_fill)
     )
     return np.asarray(law.launch + law.channel_cost * shapes.outputs / 16 + elements / law.rate, np.float64)
-
-
-def inside(shapes: Shapes) -> FloatArray:
-    """Return the share of all taps that meet the input and not its padding, shape (rows,)."""
-    wide = _taps_inside(shapes.width, shapes.in_width, shapes)
-    high = _taps_inside(shapes.height, shapes.in_height, shapes)
-    return np.asarray(wide * high / (shapes.width * shapes.height * shapes.taps), np.float64)
-
-
-def _taps_inside(outputs: IntArray, inputs: IntArray, shapes: Shapes) -> IntArray:
-    """Return how many (output, tap) pairs along one side meet the input."""
-    count = np.zeros_like(outputs)
-    for tap in range(int(shapes.kernel.max(initial=0))):
-        # Output x reads input x * stride - pad + tap.
-        first = np.maximum(0, -(-(shapes.pad - tap) // shapes.stride))
-        last = np.minimum(outputs - 1, (inputs - 1 + shapes.pad - tap) // shapes.stride)
-        count += np.where(tap < shapes.kernel, np.maximum(last - first + 1, 0), 0)
-    return count
 
 
 # Form of a law -> its equation: (shapes, law, products of the tile in a cycle, bytes of an element) -> cycles.

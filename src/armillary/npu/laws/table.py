@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from armillary.errors import InputError, unknown_name
-from armillary.npu.geometry import FloatArray
+from armillary.npu.geometry import FloatArray, IntArray
 from armillary.npu.laws.forms import Shapes
 
 MAX_BYTES = 16 * 1024**2
@@ -31,7 +31,8 @@ OPERATORS: Mapping[str, str] = {
 ELEMENT_TYPES: Mapping[str, str] = {"u8": "int8", "i8": "int8", "uint8": "int8", "int8": "int8", "fp16": "fp16"}
 SIZES = ("in_w", "in_h", "in_c", "out_w", "out_h", "out_c", "k", "s")
 COLUMNS = ("op", "dtype", *SIZES, "pad")
-REFERENCE = "cycles_nn"
+REFERENCE = ("cycles_nn",)
+"Columns that tell cycles, the first one that the table has."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +48,15 @@ class OperatorTable:
     dtypes: tuple[str, ...]
     sizes: Mapping[str, tuple[int, ...]]  # the columns SIZES and pad
     shapes: Shapes
-    reference: FloatArray | None  # cycles_nn
+    reference: FloatArray | None  # cycles that the table tells
 
     def where(self, row: int) -> str:
         """Return file:line of `row`."""
         return f"{self.source}:{self.lines[row]}"
 
 
-def read_table(path: str | Path) -> OperatorTable:
-    """Return the operators of the CSV file `path`.
+def read_table(path: str | Path, *, reference: tuple[str, ...] = REFERENCE) -> OperatorTable:
+    """Return the operators of the CSV file `path`, with the first column of `reference` that it has.
 
     Raises:
         InputError: no such file, no such column, or a cell that is not what its column needs (file:line: column).
@@ -73,7 +74,7 @@ def read_table(path: str | Path) -> OperatorTable:
         dtypes=tuple(_words(rows, lines, "dtype", ELEMENT_TYPES, source)),
         sizes=sizes,
         shapes=shapes_of(sizes),
-        reference=_reference(rows, lines, source),
+        reference=_reference(rows, lines, source, reference),
     )
     for row in range(len(rows)):
         _check_shape(table, row)
@@ -82,8 +83,30 @@ def read_table(path: str | Path) -> OperatorTable:
 
 def shapes_of(sizes: Mapping[str, tuple[int, ...]]) -> Shapes:
     """Return the columns of sizes, by the names of a table, as arrays."""
-    names = ("out_w", "out_h", "out_c", "in_c", "k", "s", "in_w", "in_h", "pad")
-    return Shapes(*(np.array(sizes[name], np.int64) for name in names))
+    column = {name: np.array(values, np.int64) for name, values in sizes.items()}
+    taps = column["k"] * column["k"]
+    met = _met(column, "w") * _met(column, "h")
+    return Shapes(
+        width=column["out_w"],
+        height=column["out_h"],
+        outputs=column["out_c"],
+        inputs=column["in_c"],
+        taps=taps,
+        stride=column["s"],
+        inside=np.asarray(met / (column["out_w"] * column["out_h"] * taps), np.float64),
+    )
+
+
+def _met(column: Mapping[str, IntArray], side: str) -> IntArray:
+    """Return how many pairs (output, tap) along one side meet the input; `pad` is that of the left and the top."""
+    outputs, inputs, kernel, stride, pad = (column[name] for name in (f"out_{side}", f"in_{side}", "k", "s", "pad"))
+    count = np.zeros_like(outputs)
+    for tap in range(int(kernel.max(initial=0))):
+        # Output x reads input x * stride - pad + tap.
+        first = np.maximum(0, -((tap - pad) // stride))
+        last = np.minimum(outputs - 1, (inputs - 1 + pad - tap) // stride)
+        count += np.where(tap < kernel, np.maximum(last - first + 1, 0), 0)
+    return count
 
 
 def _rows(path: Path) -> tuple[list[int], list[dict[str, str]]]:
@@ -160,17 +183,20 @@ def _integers(rows: list[dict[str, str]], lines: list[int], column: str, source:
     return values
 
 
-def _reference(rows: list[dict[str, str]], lines: list[int], source: str) -> FloatArray | None:
-    if REFERENCE not in rows[0]:
+def _reference(
+    rows: list[dict[str, str]], lines: list[int], source: str, columns: tuple[str, ...]
+) -> FloatArray | None:
+    column = next((name for name in columns if name in rows[0]), None)
+    if column is None:
         return None
     values = []
     for line, row in zip(lines, rows, strict=True):
         try:
-            value = float(row[REFERENCE])
+            value = float(row[column])
         except ValueError:
             value = -1.0
         if not (isfinite(value) and value > 0):
-            problem = f"{REFERENCE}: {row[REFERENCE][:40]!r} is not a number above 0"
+            problem = f"{column}: {row[column][:40]!r} is not a number above 0"
             raise InputError(problem, where=f"{source}:{line}")
         values.append(value)
     return np.array(values, np.float64)
