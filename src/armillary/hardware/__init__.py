@@ -19,7 +19,7 @@ from armillary.hardware.operator_laws import (
 )
 from armillary.hardware.quantity import Quantity
 from armillary.hardware.schema import Chip
-from armillary.hardware.voltage import at_clock, voltage_at
+from armillary.hardware.voltage import at_clock, at_point, voltage_at
 
 __all__ = [
     "FACTOR_CHANNELS",
@@ -33,6 +33,7 @@ __all__ = [
     "Quantity",
     "WindowedLaw",
     "at_clock",
+    "at_point",
     "chip_names",
     "chip_schema",
     "chip_template",
