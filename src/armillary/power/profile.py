@@ -97,6 +97,7 @@ def profile(
     energy_j = prefill_s * float(prefill.mean_w) + decoding_s * float(decode.power_w)
     prepare_s = prompt * batch * device.timing.preparation.value
     prefill_peak_w = at_clock(float(at_boost.prefill_power_w[0]))
+    settled = float(dynamic_factor(device, prefill.clock_mhz)) / factor
     decode_w = float(decode.power_w) if answer else None
     tokens = batch * (answer or prompt)
     return PhaseProfile(
@@ -123,6 +124,7 @@ def profile(
         preparation_s=prepare_s,
         tokens_per_s=tokens / latency_s,
         peak_power_w=max(prefill_peak_w, decode_w or 0.0),
+        settled_peak_power_w=max(idle + (prefill_peak_w - idle) * settled, decode_w or 0.0),
         mean_power_w=(energy_j + idle * prepare_s) / (latency_s + prepare_s),
         prefill_power_w=prefill_peak_w,
         prefill_mean_power_w=float(prefill.mean_w),
