@@ -50,7 +50,7 @@ def test_validate_prints_fitted_and_blind_figures_apart(capsys: pytest.CaptureFi
     document = json.loads(capsys.readouterr().out)
     runs = sum(len(load_references(system)) + len(load_operator_references(system)) for system in SYSTEMS)
     rows = load_power_references()
-    figures = sum(len(row.figures) for row in (*rows.phases, *rows.locks))
+    figures = sum(len(phase.figures) for phase in rows.phases) + sum(len(lock.figures) for lock in rows.locks)
     assert len(document["scores"]) == runs + figures + len(rows.caps)
 
 
