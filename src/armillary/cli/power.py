@@ -30,7 +30,7 @@ def profile(
     """Report latency, power and energy of a batch of prompts, and what bounds prefill and decode.
 
     Args:
-        model: a language model of `armillary catalog language-models`.
+        model: a language model of `armillary catalog language-models`, or the config.json of a checkpoint.
         gpu: a GPU of `armillary catalog gpus`, or a YAML file.
         prompt: tokens of each prompt.
         tp: degree of tensor parallelism: GPUs that share each layer.

@@ -9,6 +9,7 @@ Mean power is what a meter around the request shows: its window opens while the 
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 
@@ -27,7 +28,7 @@ MOST = 10**7  # tokens of a prompt, sequences of a batch: beyond, a number was m
 
 def profile(
     *,
-    model: str | LanguageModel,
+    model: str | Path | LanguageModel,
     gpu: str | Path | Gpu,
     prompt: int,
     tp: int = 1,
@@ -41,7 +42,7 @@ def profile(
     """Return latency, power and energy of one batch.
 
     Args:
-        model: a language model by name, or its sizes.
+        model: a language model by name, the `config.json` of a checkpoint, or a `LanguageModel`.
         gpu: a GPU by name, a YAML file, or a `Gpu`.
         prompt: tokens of each prompt.
         tp: degree of tensor parallelism: GPUs that share each layer.
@@ -102,7 +103,7 @@ def profile(
     tokens = batch * (answer or prompt)
     return PhaseProfile(
         inputs={
-            "model": network.name,
+            "model": network.name if network.published_parameters else content_key(asdict(network)),
             "gpu": content_key(device.model_dump(mode="json", by_alias=True)),
         },
         seed=seed,
