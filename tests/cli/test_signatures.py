@@ -14,6 +14,7 @@ VERBS = {
     ("armillary.cli.npu", "run"): ("armillary.npu", "run"),
     ("armillary.cli.npu", "explain"): ("armillary.npu", "explain"),
     ("armillary.cli.npu", "operators"): ("armillary.npu", "operators"),
+    ("armillary.cli.power", "profile"): ("armillary.power", "profile"),
     ("armillary.cli.npu", "share"): ("armillary.npu", "share"),
 }
 # Options that say what is shown or where it goes, not what is computed.

@@ -17,6 +17,7 @@ from armillary.hardware import Quantity
 from armillary.hardware.quantity import Dimension
 from armillary.store import load_model
 from armillary.units import parse
+from armillary.validation.phase_references import CapReference, LockReference, PhaseReference
 
 Text = Annotated[str, Field(strict=True, min_length=1)]
 Size = Annotated[int, Field(strict=True, gt=0)]
@@ -121,6 +122,9 @@ class ReferencesFile(BaseModel):
     references: tuple[Reference, ...]
     operators: tuple[OperatorReference, ...] = ()
     transfers: tuple[TransferReference, ...] = ()
+    phases: tuple[PhaseReference, ...] = ()
+    locks: tuple[LockReference, ...] = ()
+    caps: tuple[CapReference, ...] = ()
 
 
 def load_references(system: str) -> tuple[Reference, ...]:
@@ -148,6 +152,11 @@ def load_transfer_references(system: str) -> tuple[TransferReference, ...]:
         InputError: there are no references of such a system.
     """
     return _load(system).transfers
+
+
+def load_power_references() -> ReferencesFile:
+    """Return the file of power references: its phases, locks and caps."""
+    return _load("power")
 
 
 def _load(system: str) -> ReferencesFile:
