@@ -1,0 +1,1 @@
+"""Row policies: pure functions of whole numbers, the same in a simulated row and on a live one."""

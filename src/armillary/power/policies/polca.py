@@ -15,7 +15,16 @@ from typing import Any, Final
 import numpy as np
 
 from armillary.engine.policy import policy
-from armillary.power.policies.contract import BRAKE_ENGAGING, BRAKE_OFF, BRAKE_ON, COMMAND, ENGAGE, RELEASE, SEEN, UNLOCK
+from armillary.power.policies.contract import (
+    BRAKE_ENGAGING,
+    BRAKE_OFF,
+    BRAKE_ON,
+    COMMAND,
+    ENGAGE,
+    RELEASE,
+    SEEN,
+    UNLOCK,
+)
 
 PPM: Final = 1_000_000
 OFF, FIRST, SECOND = range(3)  # level that the policy is at
@@ -62,7 +71,7 @@ def polca(seen: Any, mind: Any, command: Any) -> None:
         return
     if share > mind["t2_ppm"]:
         mind["level"] = SECOND
-    elif share > mind["t1_ppm"] and mind["level"] < FIRST:
+    elif share > mind["t1_ppm"] and mind["level"] < FIRST:  # noqa: SIM114 - rising and falling are told apart
         mind["level"] = FIRST
     elif mind["level"] == SECOND and share < mind["t2_ppm"] - mind["hysteresis_ppm"]:
         mind["level"] = FIRST

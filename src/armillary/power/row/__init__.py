@@ -1,0 +1,1 @@
+"""The row simulator: requests, servers, meter, actuators and breaker on the loop for request-driven models."""
