@@ -2,7 +2,8 @@
 
 In:  "490 MB/s", or {value: 490 MB/s, low: 400 MB/s, high: 500 MB/s, from: "data sheet", fitted_by: tools/fit.py}.
 Out: `Quantity`, in the base unit of its field's dimension (bytes, bytes/s, Hz, s, W, J, V, J/B, op/s).
-Fractions (dimension "fraction") are plain numbers, since they have no unit; counts are strict integers elsewhere.
+Fractions (dimension "fraction", at most 1) and exponents ("number") are plain numbers, since they have no unit; counts
+are strict integers elsewhere.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from armillary.errors import InputError, unknown_name
 from armillary.units import parse
 
 FRACTION: Final = "fraction"
+NUMBER: Final = "number"
+_WITHOUT_UNIT: Final = (FRACTION, NUMBER)
 _KEYS: Final = ("value", "low", "high", "from", "fitted_by", "unit")
 _BASE_UNIT: Final = {
     "bytes": "B", "bytes_per_s": "B/s", "hz": "Hz", "s": "s", "w": "W",
@@ -92,12 +95,12 @@ class Dimension:
         return {"value": self._text(quantity.value), **kept} if kept else self._text(quantity.value)
 
     def _text(self, number: float) -> str | float:
-        return number if self.name == FRACTION else f"{number!r} {_BASE_UNIT[self.name]}"
+        return number if self.name in _WITHOUT_UNIT else f"{number!r} {_BASE_UNIT[self.name]}"
 
     def _number(self, given: object) -> float:
-        if self.name == FRACTION:
+        if self.name in _WITHOUT_UNIT:
             if isinstance(given, bool) or not isinstance(given, (int, float)):
-                raise ValueError(f"{str(given)[:60]!r} is not a fraction; write a number such as 0.8")
+                raise ValueError(f"{str(given)[:60]!r} is not a {self.name}; write a number such as 0.8")
             number = float(given)
         else:
             try:
@@ -118,7 +121,7 @@ class Dimension:
         )
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        plain: dict[str, Any] = {"type": "number" if self.name == FRACTION else "string"}
+        plain: dict[str, Any] = {"type": "number" if self.name in _WITHOUT_UNIT else "string"}
         mapping = {
             "type": "object",
             "additionalProperties": False,
@@ -159,3 +162,4 @@ JoulesPerByte = Annotated[Quantity, Dimension("j_per_byte", zero=True)]
 Volts = Annotated[Quantity, Dimension("v")]
 OpsPerSecond = Annotated[Quantity, Dimension("ops_per_s")]
 Fraction = Annotated[Quantity, Dimension(FRACTION)]
+Number = Annotated[Quantity, Dimension(NUMBER, zero=True)]
