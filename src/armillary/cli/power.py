@@ -8,9 +8,11 @@ from __future__ import annotations
 from cyclopts import App
 
 from armillary.cli.common import Common
+from armillary.cli.power_row import simulate
 from armillary.cli.present import present
 
 app = App(name="power", help="Power, latency and energy of language models, from one GPU to a row of servers.")
+app.command(simulate)
 
 
 @app.command

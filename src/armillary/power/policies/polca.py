@@ -71,7 +71,7 @@ def polca(seen: Any, mind: Any, command: Any) -> None:
         return
     if share > mind["t2_ppm"]:
         mind["level"] = SECOND
-    elif share > mind["t1_ppm"] and mind["level"] < FIRST:
+    elif share > mind["t1_ppm"] and mind["level"] < FIRST:  # noqa: SIM114 - rising and falling are told apart
         mind["level"] = FIRST
     elif mind["level"] == SECOND and share < mind["t2_ppm"] - mind["hysteresis_ppm"]:
         mind["level"] = FIRST
