@@ -167,7 +167,7 @@ class Controller:
                 command[name] = LEAVE
             self.tell("policy_failed", problem=f"{type(error).__name__}: {error}"[:300])
         else:
-            if self.telemetry.fresh:
+            if self.telemetry.fresh and self.telemetry.taken_ms is not None:
                 self.decided_ms = max(self.decided_ms, self.telemetry.taken_ms)
         if self.keep:
             self.decisions.append(row.tobytes())
@@ -196,7 +196,7 @@ class Controller:
 
     def _is_safe(self, now_ms: int) -> bool:
         """Whether a young reading says that the row has room."""
-        young = self.telemetry.taken_ms >= 0 and self.telemetry.age_ms(now_ms) <= self.times.dead_man_ms
+        young = self.telemetry.taken_ms is not None and self.telemetry.age_ms(now_ms) <= self.times.dead_man_ms
         return young and self.telemetry.power_mw * PPM < self.times.budget_mw * SAFE_PPM
 
 

@@ -136,7 +136,7 @@ class NvmlBackend:
         return None if low < high else "its power limit is fixed"
 
     def _call(self, function: Callable[..., Any], index: int, *arguments: Any) -> Any:
-        """Call NVML for a GPU; after an error its handle is fetched anew and its lock is unknown, as after a reset."""
+        """Call NVML for a GPU; after an error its handle is fetched anew."""
         try:
             with self._guard:
                 if index not in self._handles:
@@ -144,5 +144,6 @@ class NvmlBackend:
             return function(self._handles[index], *arguments)
         except self._nvml.NVMLError as error:
             self._handles.pop(index, None)
-            self._locks.pop(index, None)  # a GPU that was reset has forgotten its lock
+            if error.value in (self._nvml.NVML_ERROR_GPU_IS_LOST, self._nvml.NVML_ERROR_RESET_REQUIRED):
+                self._locks.pop(index, None)  # when it comes back, it has been reset and has forgotten its lock
             raise BackendError(f"NVML: {error}") from error

@@ -3,7 +3,7 @@
 In:  servers, a GPU profile, a workload, a seed; commands that land later. Out: power of a GPU, of the row, every step.
 Model: all GPUs of a server work together (tensor parallel): prefill, decode, pause, drawn per server. power(f) = idle +
 (phase - idle) (f/f0)^alpha; work of sensitivity b runs at 1 / (b f0/f + 1 - b) of full speed, at the pace of the
-slowest GPU. The clock is the lock, or what the power limit leaves, whichever is lower (the lag of a real limiter is left out).
+slowest GPU. The clock is the lock, or what the power limit leaves, whichever is lower (without lag).
 Constants: an A100 as in the specification (idle 20 % of 400 W, alpha 1.16, prefill at the limit, decode at 62 % of it).
 It moves from change to change, so that excess over a budget can be told to the millisecond.
 """

@@ -37,8 +37,8 @@ class Telemetry:
     calls: Calls
     delay_ms: int
     power_mw: int = 0
-    taken_ms: int = -1
-    "When the newest reading was taken, -1: there has been none."
+    taken_ms: int | None = None
+    "When the newest reading was taken."
     fresh: bool = False
     "Whether a reading came in this tick."
     problem: str | None = None
@@ -50,7 +50,7 @@ class Telemetry:
 
     def age_ms(self, now_ms: int) -> int:
         """Return the age of the newest reading; without one, the time since the start."""
-        return now_ms - self.taken_ms if self.taken_ms >= 0 else now_ms
+        return now_ms if self.taken_ms is None else now_ms - self.taken_ms
 
     def probe(self, now_ms: int) -> list[Call]:
         """Ask every part that is not being asked, and return what is under way."""
@@ -76,7 +76,7 @@ class Telemetry:
         self.problem = problem
         self.fresh = taken is not None and 2 * missing <= len(self._watches)
         if self.fresh and taken is not None:
-            self.power_mw, self.taken_ms = power, max(0, taken - self.delay_ms)
+            self.power_mw, self.taken_ms = power, taken - self.delay_ms
         if gpus:
             self.gpus = tuple(gpus)
 

@@ -48,9 +48,11 @@ def polca(seen: Any, mind: Any, command: Any) -> None:
     now, order = seen[0], command[0]
     # Without a reading there is nothing to decide on, but silence must not hide an overload.
     if now["lost"] == 1:
-        if now["age_ms"] > mind["dead_man_ms"] and mind["level"] < SECOND:
+        if now["age_ms"] > mind["dead_man_ms"]:
             mind["level"] = SECOND
-            order["low_mhz"] = mind["low2_mhz"]
+            # Not by the level alone: it may be there while the lock is not (under the brake, or refused in flight).
+            if now["low_target_mhz"] < 0 and (now["low_mhz"] == UNLOCK or now["low_mhz"] > mind["low2_mhz"]):
+                order["low_mhz"] = mind["low2_mhz"]
         return
     share = now["power_mw"] * PPM // now["budget_mw"]
     if share > mind["brake_ppm"]:
