@@ -38,7 +38,13 @@ def site(servers: int = 4, gpus: int = 2, *, base: str = LOOPBACK, meter: bool =
         }
         for place in range(servers)
     ]
-    document: dict[str, Any] = {"schema": 1, "name": "row", "budget": "2 kW", "telemetry": telemetry, "servers": entries}
+    document: dict[str, Any] = {
+        "schema": 1,
+        "name": "row",
+        "budget": "2 kW",
+        "telemetry": telemetry,
+        "servers": entries,
+    }
     return Site.model_validate(document | changes)
 
 
@@ -53,7 +59,9 @@ def controller_of(
     """A controller that has been started; it applies when there is a state folder."""
     chosen, mind = choose(policy, where.policy, dead_man_ms=ms(where.dead_man.after))
     snapshot = None if state is None else Snapshot(state)
-    controller = assemble(where, row, chosen, mind, tell or (lambda kind, /, **fields: None), snapshot=snapshot, keep=keep)
+    controller = assemble(
+        where, row, chosen, mind, tell or (lambda kind, /, **fields: None), snapshot=snapshot, keep=keep
+    )
     start(controller)
     return controller
 

@@ -42,7 +42,13 @@ def main(path: str, latency: int) -> None:
         Stream(READS, np.arange(2 * second, until, 2 * second), np.zeros(799, np.int64), order=POLICY),
         Stream(TELEMETRY, lost, np.array([1, 0, 1, 0, 1, 0]), order=CHANGE),
     ]
-    run = Run(advance, state, new_calendar(streams, timers=40, burst=20), decide=lambda played: ask_python(played), grow=make_room)
+    run = Run(
+        advance,
+        state,
+        new_calendar(streams, timers=40, burst=20),
+        decide=lambda played: ask_python(played),
+        grow=make_room,
+    )
     run.advance(until)
     Path(path).write_bytes(run.state.log[: run.state.logged[0]].tobytes())
 

@@ -86,7 +86,9 @@ def simulated(where: Site, told: Told, clock: VirtualClock) -> Row:
 
 
 @pytest.mark.parametrize(
-    ("world", "latency"), [(redfish, OUT_OF_BAND), (simulated, OUT_OF_BAND), (nvml, IN_BAND)], ids=lambda value: str(getattr(value, "__name__", value))
+    ("world", "latency"),
+    [(redfish, OUT_OF_BAND), (simulated, OUT_OF_BAND), (nvml, IN_BAND)],
+    ids=lambda value: str(getattr(value, "__name__", value)),
 )
 def test_the_same_telemetry_gives_the_same_decisions_to_the_byte(
     world: Callable[[Site, Told, VirtualClock], Row], latency: int, tmp_path: Path

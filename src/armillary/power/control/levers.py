@@ -20,6 +20,7 @@ from armillary.power.policies.contract import NOTHING_IN_FLIGHT
 FIRST_RETRY_MS: Final = 1_000
 LAST_RETRY_MS: Final = 8_000
 VERIFY_MS: Final = 60_000  # between two readings of a lever that holds
+NEVER: Final = 2**62
 SWALLOWED: Final = 1.5  # times the latency, after which an accepted write that does not hold is written again
 
 
@@ -48,8 +49,8 @@ class Lever:
     wanted: int = 0
     stage: Stage = Stage.HOLD
     tries: int = 0
-    due_ms: int = 0
-    "When to write again, or to read back."
+    due_ms: int = NEVER
+    "When to write again, or to read back; never, until it has been told something."
     accepted_ms: int = 0
     call: Call | None = None
     writes: bool = False
