@@ -8,8 +8,8 @@ device, obeyed or not, says so.
   WATCH = 2 periods (from the excess to a decision) + the longest flight of a release, in which the policy waits.
   BLIND = WATCH + dead man + a timeout (a last answer on its way) + 2 periods.
 Law 2. A brake that stands ordered but does not hold at a server is written again within AGAIN_MS.
-Law 3. The first write to a server after a crash gives its clock lock back, or touches its brake; what had been noted
-before the crash is what the devices held at first.
+Law 3. The first lock that a server is told after a crash is the one it had at first, as long as it can be told anything
+before the restoring is given up; what had been noted before the crash is what the devices held at first.
 Law 4. In the end all limits are back and nothing is left to give back.
 """
 
@@ -35,7 +35,7 @@ GRAIN_MS = 1_000
 RETRY_MS = 8_000
 
 
-def broken_laws(played: Played, brake_ms: int) -> list[str]:
+def broken_laws(played: Played, brake_ms: int, lock_ms: int) -> list[str]:
     """Return what was broken."""
     watch_ms = 2 * PERIOD_MS + 2 * brake_ms + 4 * PERIOD_MS
     blind_ms = watch_ms + DEAD_MAN_MS + TIMEOUT_MS + 2 * PERIOD_MS
@@ -43,7 +43,7 @@ def broken_laws(played: Played, brake_ms: int) -> list[str]:
     return [
         *_excess(played, watch_ms, blind_ms),
         *_persistence(played, again_ms),
-        *_crashes(played),
+        *_crashes(played, 2 * lock_ms + 4 * PERIOD_MS),
         *_the_end(played),
     ]
 
@@ -92,7 +92,7 @@ def _persistence(played: Played, again_ms: int) -> Iterator[str]:
                 yield f"{moment} ms: server {server} does not brake and is not told again"
 
 
-def _crashes(played: Played) -> Iterator[str]:
+def _crashes(played: Played, give_up_ms: int) -> Iterator[str]:
     for start, limits in zip(played.starts[1:], played.crash_limits[1:], strict=True):
         for name, noted in limits.items():
             if noted.limits_mw != (TOP_MW, TOP_MW) or (noted.lock_mhz or 0) != 0:
@@ -100,7 +100,7 @@ def _crashes(played: Played) -> Iterator[str]:
         for server in range(SERVERS):
             after = [write for write in _of(played.writes, server, "lock") if write.ms >= start]
             before = [write for write in played.writes if write.ms < start]
-            if before and after and after[0].value != 0:
+            if before and after and after[0].value != 0 and after[0].ms - start < give_up_ms:
                 yield f"{start} ms: the first lock after a crash at server {server} is {after[0].value} MHz"
 
 

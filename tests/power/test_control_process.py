@@ -72,7 +72,9 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         login=("armillary", SECRET), row_mw=lambda now: int(share[0] * where.budget_mw) + now % 7,
     )  # fmt: skip
     with serving(bmc) as base:
-        document = site(2, 2, base=base).model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+        document = site(2, 2, base=base).model_dump(
+            mode="json", by_alias=True, exclude_none=True, exclude_defaults=True
+        )
         document |= {
             "telemetry": {"period": "0.05 s", "delay": "0 s", "meter": {"url": f"{base}/meter"}},
             "latency": {"lock": "0.2 s", "brake": "0.05 s"},

@@ -161,6 +161,8 @@ class Group:
             answer = call.result()
         except Exception as error:  # whatever a device does is one more reason to try again
             self._failed(lever, f"{type(error).__name__}: {error}", now_ms)
+            if lever.stage is Stage.WAIT and self._overdue(lever, now_ms):
+                lever.stage = Stage.WRITE  # whoever cannot be read back may still be told
             return
         if lever.value != lever.wanted:
             return  # about an order that has been overtaken
@@ -171,9 +173,13 @@ class Group:
         elif lever.stage is Stage.HOLD:
             self.tell("drift", actuator=self.name, server=lever.server, value=lever.wanted)
             lever.order(lever.wanted, now_ms)
-        elif now_ms - lever.accepted_ms >= SWALLOWED * self.latency_ms + 2 * self.period_ms:
+        elif self._overdue(lever, now_ms):
             self._failed(lever, "accepted, but does not hold", now_ms)
             lever.stage = Stage.WRITE
+
+    def _overdue(self, lever: Lever, now_ms: int) -> bool:
+        """Whether an accepted write should hold by now."""
+        return now_ms - lever.accepted_ms >= SWALLOWED * self.latency_ms + 2 * self.period_ms
 
     def _failed(self, lever: Lever, problem: str, now_ms: int) -> None:
         lever.tries += 1

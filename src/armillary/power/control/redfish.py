@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from armillary.power.control.contract import BackendError, Limits, Measured, Part
@@ -29,12 +29,14 @@ class RedfishServer:
     paths: Redfish
     gpus: int
     ceiling_mw: int
+    highest_mhz: dict[int, int] = field(default_factory=dict)
+    "By GPU, as far as it has been read."
 
     def holds(self) -> Limits:
         """Read lock and limits of every GPU."""
         locks, limits = set[int](), list[int]()
         for number in range(1, self.gpus + 1):
-            span = _section(self.transport.get(self._processor(number)).body, "OperatingSpeedRangeMHz")
+            span = self._span(number)
             top = _number(span, "SettingMax")
             locks.add(0 if top >= _number(span, "AllowableMax") else round(top))
             limits.append(self._limit(number, "SetPoint"))
@@ -44,10 +46,10 @@ class RedfishServer:
         """Cap the clocks of all GPUs, going on past one that fails."""
 
         def one(number: int) -> None:
-            url, top = self._processor(number), mhz
-            if mhz == 0:
-                top = round(_number(_section(self.transport.get(url).body, "OperatingSpeedRangeMHz"), "AllowableMax"))
-            self.transport.patch(url, {"OperatingSpeedRangeMHz": {"SettingMax": top}})
+            url = self._processor(number)
+            if mhz == 0 and number not in self.highest_mhz:
+                self._span(number)
+            self.transport.patch(url, {"OperatingSpeedRangeMHz": {"SettingMax": mhz or self.highest_mhz[number]}})
 
         self._all(one)
 
@@ -74,6 +76,12 @@ class RedfishServer:
     def part(self) -> Part:
         """Return the server as a part of the row's power."""
         return Part(self.name, meter(self.transport, f"{self.base}{self.paths.chassis}"), self.ceiling_mw)
+
+    def _span(self, number: int) -> Mapping[str, Any]:
+        """Read the clock range of a GPU, and keep its highest clock: unlocking depends on no reading then."""
+        span = _section(self.transport.get(self._processor(number)).body, "OperatingSpeedRangeMHz")
+        self.highest_mhz[number] = round(_number(span, "AllowableMax"))
+        return span
 
     def _processor(self, number: int) -> str:
         return self.base + self.paths.processor.replace("{n}", str(number))

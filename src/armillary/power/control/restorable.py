@@ -24,6 +24,8 @@ class Book:
 
     snapshot: Snapshot | None
     limits: dict[str, Limits] = field(default_factory=dict)
+    lowest: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    "Limits of the brake by server: read once, so that braking depends on no reading."
     crashed: bool = False
     "Whether a run before this one ended without giving everything back."
     _guard: Lock = field(default_factory=Lock)
@@ -59,14 +61,20 @@ class Restorable:
 
     def brake_holds(self, value: int) -> bool:
         """Tell whether the limits are those of `value`, 1 for the brake."""
-        return self.server.holds().limits_mw == self._limits(value)
+        return self.server.holds().limits_mw == self.limits_mw(value)
 
-    def _limits(self, value: int) -> tuple[int, ...]:
-        return self.server.lowest_limits_mw() if value else self.book.of(self.server).limits_mw
+    def limits_mw(self, value: int) -> tuple[int, ...]:
+        """Return the limits with the brake (1) and without (0)."""
+        if not value:
+            return self.book.of(self.server).limits_mw
+        name = self.server.name
+        if name not in self.book.lowest:
+            self.book.lowest[name] = self.server.lowest_limits_mw()
+        return self.book.lowest[name]
 
     def _brake(self, value: int) -> None:
         self.book.of(self.server)
-        self.server.limit(self._limits(value))
+        self.server.limit(self.limits_mw(value))
 
     def _lock(self, mhz: int) -> None:
         before = self.book.of(self.server).lock_mhz or 0
@@ -84,7 +92,6 @@ def probe_all(servers: list[Restorable]) -> list[Callable[[], bool]]:
 
     def one(each: Restorable) -> bool:
         before = each.book.of(each.server)
-        lowest = each.server.lowest_limits_mw()
-        return each.server.holds().limits_mw == lowest != before.limits_mw
+        return each.limits_mw(1) != before.limits_mw and each.brake_holds(1)
 
     return [lambda each=each: one(each) for each in servers]  # type: ignore[misc]
