@@ -1,7 +1,7 @@
 """Play a controller against a row that goes wrong, and judge it by what the row drew and what reached the devices.
 
-In:  a seed, a world (redfish or nvml). Out: `Played`: the true power at every moment, every write that reached a device,
-when the controller was dead, what the devices held. `broken_laws` is the oracle: it reads nothing of the controller's.
+In:  a seed, a world (redfish or nvml). Out: `Played`: the true power at every moment, every write that came to a
+device, when the controller was dead, what the devices held. The oracle reads nothing of the controller's own.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from armillary.power.control import restorable
 from armillary.power.control.assemble import Row
 from armillary.power.control.calls import InlineCalls
 from armillary.power.control.clock import Clock, VirtualClock
@@ -24,7 +23,7 @@ from armillary.power.control.controller import Controller
 from armillary.power.control.plant import Plant, Workload
 from armillary.power.control.snapshot import Snapshot
 from armillary.power.control.transport import Answer, answer_of
-from armillary.testing.fake_bmc import KINDS, METER, DirectTransport, Fault, FakeBmc
+from armillary.testing.fake_bmc import KINDS, METER, DirectTransport, FakeBmc, Fault, FaultKind
 from armillary.testing.fake_nvml import FakeNvml, NVMLError
 from tests.power.control_rows import controller_of, names, over_nvml, over_redfish, site
 
@@ -42,7 +41,7 @@ class Killed(BaseException):
     """SIGKILL: nothing of the controller runs after it."""
 
 
-class Late(BackendError):
+class LateError(BackendError):
     """A call that ends by its timeout."""
 
 
@@ -95,7 +94,7 @@ class SlowCalls(InlineCalls):
 
     def submit(self, function: Any) -> Any:
         call: Any = InlineCalls.submit(self, function)
-        late = isinstance(call.exception(), Late)
+        late = isinstance(call.exception(), LateError)
         return _Slow(call, self.clock.now_ms() + TIMEOUT_MS, self.clock) if late else call
 
 
@@ -110,7 +109,7 @@ class Line(DirectTransport):
         try:
             answer = self.bmc.answer(method, url.removeprefix("http://127.0.0.1"), body, {})
         except TimeoutError:
-            raise Late("no answer: ReadTimeout") from None
+            raise LateError("no answer: ReadTimeout") from None
         self.ops.point()
         return answer
 
@@ -179,8 +178,10 @@ def play(seed: int, world: str, folder: Path) -> Played:
     ]
     ops.kill_at = sorted(int(rng.integers(20, 6_000)) for kind in kinds if kind == "kill")
     faults = [
-        Fault(kind, *span, _where(rng, kind, world)) for kind, span in zip(kinds, spans, strict=True) if kind != "kill"
-    ]  # type: ignore[arg-type]
+        Fault(cast("FaultKind", kind), *span, _where(rng, kind, world))
+        for kind, span in zip(kinds, spans, strict=True)
+        if kind != "kill"
+    ]
     played = Played(plant.steps, [], [], faults=len(kinds))
     if world == "redfish":
         where = site(SERVERS, GPUS, budget="1.7 kW", telemetry={"period": "2 s", "delay": "0 s"})
@@ -269,6 +270,3 @@ def _nvml_write(ms: int, function: str, index: int, value: int) -> Write:
 
 def _held(plant: Plant) -> list[tuple[int, int]]:
     return [(machine.gpus[0].lock_mhz, machine.gpus[0].limit_mw) for machine in plant.machines]
-
-
-assert restorable.GRID_MHZ  # the levers that are judged here

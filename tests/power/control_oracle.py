@@ -2,9 +2,9 @@
 
 In:  `Played`. Out: the laws that were broken, with the moment.
 Law 1. While the row draws more than its budget without a break and the controller lives: after WATCH_MS with a meter
-that works throughout, the brake stands ordered at every server; after BLIND_MS whatever the meter does, the brake stands
-ordered at every server or the dead man's cap at every server of low priority. "Ordered": the last write that reached the
-device, obeyed or not, says so.
+that works throughout, the brake stands ordered at every server; after BLIND_MS whatever the meter does, the brake
+stands ordered at every server or the dead man's cap at every server of low priority. "Ordered": the last write that
+reached the device, obeyed or not, says so.
   WATCH = 2 periods (from the excess to a decision) + the longest flight of a release, in which the policy waits.
   BLIND = WATCH + dead man + a timeout (a last answer on its way) + 2 periods.
 Law 2. A brake that stands ordered but does not hold at a server is written again within AGAIN_MS.
@@ -76,7 +76,7 @@ def _excess(played: Played, watch_ms: int, blind_ms: int) -> Iterator[str]:
             capped = all(0 < _last(played.writes, server, "lock", moment) <= LOWEST_LOW_MHZ for server in LOW)
             works = not any(first < moment and last > moment - watch_ms for first, last in played.meter_faults)
             if lasted > watch_ms and works and not braked:
-                yield f"{moment:.0f} ms: over the budget for {lasted:.0f} ms in sight of the meter, and no brake ordered"
+                yield f"{moment:.0f} ms: over the budget for {lasted:.0f} ms in sight, and no brake ordered"
             if lasted > blind_ms and not braked and not capped:
                 yield f"{moment:.0f} ms: over the budget for {lasted:.0f} ms, and nobody has acted"
 

@@ -74,12 +74,7 @@ def small_row(
     )
     streams = [
         Stream(ARRIVES, arrival[order]),
-        Stream(
-            READS,
-            np.arange(meter.period, until, meter.period),
-            np.zeros(-(-until // meter.period) - 1, np.int64),
-            order=POLICY,
-        ),
+        Stream(READS, np.arange(meter.period, until, meter.period), np.zeros(-(-until // meter.period) - 1, np.int64), order=POLICY),
     ]
     if training:
         streams.append(Stream(TRAINS, np.array([5]), np.array([2 * lanes]), order=CHANGE))
@@ -90,12 +85,7 @@ def random_row(seed: int, listing: Listing, **options: Any) -> tuple[at.RowState
     rng = np.random.default_rng(seed)
     count = 300
     rows = listing(count)
-    columns = (
-        rng.integers(0, 150_000, count),
-        rng.integers(0, 2, count),
-        rng.integers(10, 900, count),
-        rng.integers(1, 90, count),
-    )
+    columns = (rng.integers(0, 150_000, count), rng.integers(0, 2, count), rng.integers(10, 900, count), rng.integers(1, 90, count))
     return small_row(*(column[rows] for column in columns), **options)
 
 

@@ -1,4 +1,4 @@
-"""The same telemetry gives the same decisions, to the byte: row simulator, fake Redfish, fake NVML, simulated backend."""
+"""The same telemetry gives the same decisions, to the byte: row simulator, fake Redfish, fake NVML, simulated GPUs."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ class Plant:
         """Let the row work until `to_ms`; time never goes back."""
         while True:
             moments = [self._next(machine) for machine in self.machines]
-            moment = min(moments)
+            moment = max(min(moments), self.now_ms)
             if moment > to_ms:
                 break
             self._pass(moment)

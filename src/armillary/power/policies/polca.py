@@ -15,16 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from armillary.engine.policy import policy
-from armillary.power.policies.contract import (
-    BRAKE_ENGAGING,
-    BRAKE_OFF,
-    BRAKE_ON,
-    COMMAND,
-    ENGAGE,
-    RELEASE,
-    SEEN,
-    UNLOCK,
-)
+from armillary.power.policies.contract import BRAKE_ENGAGING, BRAKE_OFF, BRAKE_ON, COMMAND, ENGAGE, RELEASE, SEEN, UNLOCK
 
 PPM: Final = 1_000_000
 OFF, FIRST, SECOND = range(3)  # level that the policy is at
