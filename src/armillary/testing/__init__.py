@@ -11,10 +11,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from armillary.testing.fake_bmc import FakeBmc, Fault
+    from armillary.testing.fake_nvml import FakeNvml
     from armillary.testing.graphs import Feature, random_addition, random_builder, random_graph, task_graphs
     from armillary.testing.models import check_model
 
 _HOME = {
+    "FakeBmc": "fake_bmc",
+    "FakeNvml": "fake_nvml",
+    "Fault": "fake_bmc",
     "Feature": "graphs",
     "Model": "models",
     "check_model": "models",
@@ -23,7 +28,18 @@ _HOME = {
     "random_graph": "graphs",
     "task_graphs": "graphs",
 }
-__all__ = ["Feature", "Model", "check_model", "random_addition", "random_builder", "random_graph", "task_graphs"]
+__all__ = [
+    "FakeBmc",
+    "FakeNvml",
+    "Fault",
+    "Feature",
+    "Model",
+    "check_model",
+    "random_addition",
+    "random_builder",
+    "random_graph",
+    "task_graphs",
+]
 
 
 def __getattr__(name: str) -> object:
