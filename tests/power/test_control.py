@@ -311,7 +311,7 @@ def test_a_torn_line_of_the_audit_log_costs_itself_only(tmp_path: Path) -> None:
 def test_a_snapshot_is_read_as_it_was_written_and_junk_is_refused(tmp_path: Path) -> None:
     snapshot = Snapshot(tmp_path)
     assert snapshot.load() == {}
-    limits = {"s0": Limits(0, (400_000, 350_000)), "s1": Limits(1305, (300_000,))}
+    limits = {"s0": Limits(0, (400_000, 350_000), (100_000, 100_000)), "s1": Limits(1305, (300_000,), (1,))}
     snapshot.save(limits)
     assert snapshot.load() == limits
     snapshot.path.write_text('{"schema": 1, "servers": {"s0": 3}}')

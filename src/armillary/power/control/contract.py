@@ -53,6 +53,8 @@ class Limits:
 
     lock_mhz: int | None
     limits_mw: tuple[int, ...]
+    lowest_mw: tuple[int, ...] = ()
+    "The lowest limit of each GPU, where it was noted: so that braking depends on no reading, nor on a lost GPU."
 
 
 class GpuBackend(Protocol):

@@ -8,7 +8,7 @@ can set, and an actuator beside the clocks. A value of 0 means "as it was": the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from armillary.power.control.contract import Limits, Server
@@ -24,8 +24,6 @@ class Book:
 
     snapshot: Snapshot | None
     limits: dict[str, Limits] = field(default_factory=dict)
-    lowest: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    "Limits of the brake by server: read once, so that braking depends on no reading."
     crashed: bool = False
     "Whether a run before this one ended without giving everything back."
     _guard: Lock = field(default_factory=Lock)
@@ -38,7 +36,7 @@ class Book:
         with self._guard:
             if server.name in self.limits:
                 return self.limits[server.name]
-        held = server.holds()
+        held = replace(server.holds(), lowest_mw=server.lowest_limits_mw())
         with self._guard:
             noted = self.limits | {server.name: self.limits.get(server.name, held)}
             if self.snapshot is not None:
@@ -65,15 +63,10 @@ class Restorable:
 
     def limits_mw(self, value: int) -> tuple[int, ...]:
         """Return the limits with the brake (1) and without (0)."""
-        if not value:
-            return self.book.of(self.server).limits_mw
-        name = self.server.name
-        if name not in self.book.lowest:
-            self.book.lowest[name] = self.server.lowest_limits_mw()
-        return self.book.lowest[name]
+        before = self.book.of(self.server)
+        return before.lowest_mw if value else before.limits_mw
 
     def _brake(self, value: int) -> None:
-        self.book.of(self.server)
         self.server.limit(self.limits_mw(value))
 
     def _lock(self, mhz: int) -> None:

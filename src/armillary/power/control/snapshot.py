@@ -45,7 +45,11 @@ class Snapshot:
             if document["schema"] != SCHEMA:
                 raise ValueError("schema")
             return {
-                str(name): Limits(int(entry["lock_mhz"]), tuple(int(each) for each in entry["limits_mw"]))
+                str(name): Limits(
+                    int(entry["lock_mhz"]),
+                    tuple(int(each) for each in entry["limits_mw"]),
+                    tuple(int(each) for each in entry["lowest_mw"]),
+                )
                 for name, entry in document["servers"].items()
             }
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -58,7 +62,12 @@ class Snapshot:
     def save(self, limits: dict[str, Limits]) -> None:
         """Note the limits; on the disk when this returns."""
         servers = {
-            name: {"lock_mhz": held.lock_mhz or 0, "limits_mw": list(held.limits_mw)} for name, held in limits.items()
+            name: {
+                "lock_mhz": held.lock_mhz or 0,
+                "limits_mw": list(held.limits_mw),
+                "lowest_mw": list(held.lowest_mw),
+            }
+            for name, held in limits.items()
         }
         write_text(self.path, dumps_strict({"schema": SCHEMA, "servers": servers}))
 
