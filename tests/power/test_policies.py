@@ -83,9 +83,11 @@ POLCA_TABLE = [
     (1.01, (-1, -1, 1)),  # brake
     (1.02, (-1, -1, -1)),  # in flight: not sent again
     (0.50, (-1, -1, 0)),  # on, and below the release
-    (0.50, (1275, -1, -1)),  # releasing: the level falls from T2 to T1
+    (0.50, (-1, -1, -1)),  # releasing: the brake overrides both groups
+    (0.50, (-1, -1, -1)),  # released, but this was read before
+    (0.50, (1275, -1, -1)),  # the level falls from T2 to T1 ...
     (0.50, (-1, -1, -1)),
-    (0.50, (0, -1, -1)),
+    (0.50, (0, -1, -1)),  # ... and below
 ]
 
 

@@ -1,4 +1,4 @@
-"""`armillary power`: what language models draw and take on GPUs.
+"""`armillary power`: language models on GPUs, rows of servers, and their control.
 
 In:  arguments. Out: a short table or strict JSON, and a run folder with `--out`.
 """
@@ -13,6 +13,7 @@ from armillary.cli.present import present
 
 app = App(name="power", help="Power, latency and energy of language models, from one GPU to a row of servers.")
 app.command(simulate)
+app.command("armillary.cli.power_control:app", name="control", help="Control the power of a row, live or simulated.")
 
 
 @app.command
