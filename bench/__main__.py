@@ -14,7 +14,7 @@ from rich.console import Console
 
 from armillary.errors import InputError
 from bench import history
-from bench.benchmark import Figure
+from bench.benchmark import Figure, Skipped
 from bench.registry import benchmarks
 from bench.table import shown, shown_target, table
 
@@ -24,8 +24,11 @@ def measured(prefix: str) -> list[Figure]:
     notes = Console(stderr=True)
     figures = []
     for benchmark in benchmarks(prefix):
-        with notes.status(benchmark.id):
-            figures.append(Figure(benchmark, benchmark.measure()))
+        try:
+            with notes.status(benchmark.id):
+                figures.append(Figure(benchmark, benchmark.measure()))
+        except Skipped as reason:
+            print(f"skipped: {benchmark.id}: {reason}", file=sys.stderr)
     return figures
 
 

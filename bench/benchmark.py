@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 
+class Skipped(Exception):  # noqa: N818  (nothing is wrong: a peer is not installed)
+    """A benchmark that cannot be measured here; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A bound on the `ratio` or on the `value`: at least that much, or at most."""

@@ -6,10 +6,30 @@ In:  the families, one file each. Out: `benchmarks(prefix)`. Nothing is measured
 from __future__ import annotations
 
 from armillary.errors import InputError
-from bench import command_line, engine_control, engine_drive, engine_fifo, engine_links, engine_mixed, power_azure
+from bench import (
+    command_line,
+    engine_control,
+    engine_drive,
+    engine_fifo,
+    engine_links,
+    engine_mixed,
+    npu_speed,
+    npu_vela,
+    power_azure,
+)
 from bench.benchmark import Benchmark
 
-FAMILIES = (engine_fifo, engine_mixed, engine_links, engine_drive, engine_control, command_line, power_azure)
+FAMILIES = (
+    engine_fifo,
+    engine_mixed,
+    engine_links,
+    engine_drive,
+    engine_control,
+    npu_speed,
+    npu_vela,
+    power_azure,
+    command_line,
+)
 
 
 def benchmarks(prefix: str = "") -> list[Benchmark]:

@@ -98,7 +98,7 @@ def main() -> int:
     arguments = parser.parse_args()
     chip = load_chip(BOARD)
     references: list[Reference] = [r for r in load_references("npu") if r.calibration and r.chip == BOARD]
-    rows = [(load_model(r.model, resolution=r.resolution, dtype=r.dtype), r.seconds) for r in references]
+    rows = [(load_model(r.model, resolution=r.resolution, dtype=r.dtype), r.number) for r in references]
     best = fit(rows, chip)
     efficiency, rate, layer_cost = np.exp(best)
     print(f"array efficiency {efficiency:.4g}, USB 3 {rate / 1e6:.4g} MB/s, layer cost {layer_cost * 1e6:.4g} us")
@@ -108,8 +108,8 @@ def main() -> int:
     for index, reference in enumerate(references):
         without = fit([row for other, row in enumerate(rows) if other != index], chip)
         outside.append(float(np.exp(log_ratios(without, rows[index : index + 1], chip))[0]) - 1)
-        simulated_ms = reference.seconds * 1e3 * (1 + inside[index])
-        figures = f"{reference.seconds * 1e3:12.2f}{simulated_ms:11.2f}{inside[index]:11.1%}{outside[index]:10.1%}"
+        simulated_ms = reference.number * 1e3 * (1 + inside[index])
+        figures = f"{reference.number * 1e3:12.2f}{simulated_ms:11.2f}{inside[index]:11.1%}{outside[index]:10.1%}"
         print(f"{reference.model:28}{figures}")
     means = (float(np.abs(errors).mean()) for errors in (inside, np.array(outside)))
     print("mean absolute error: in sample {:.1%}, leave one network out {:.1%}".format(*means))

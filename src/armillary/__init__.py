@@ -13,11 +13,13 @@ from typing import Any
 __version__ = "0.1.0"
 
 __all__ = [
+    "costs",
     "engine",
     "errors",
     "hardware",
     "npu",
     "policy",
+    "power",
     "report",
     "stats",
     "store",

@@ -39,7 +39,7 @@ def test_a_result_read_back_has_the_same_digest(saved: Path) -> None:
 
 
 def test_every_kind_of_result_is_known_by_the_verb_that_makes_it() -> None:
-    assert set(RESULTS) == {npu.NpuResult.kind}
+    assert set(RESULTS) == {npu.NpuResult.kind, npu.ShareResult.kind}
 
 
 def test_a_run_of_an_unknown_kind_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ VERBS = {
     ("armillary.cli.npu", "run"): ("armillary.npu", "run"),
     ("armillary.cli.npu", "explain"): ("armillary.npu", "explain"),
     ("armillary.cli.npu", "operators"): ("armillary.npu", "operators"),
+    ("armillary.cli.npu", "share"): ("armillary.npu", "share"),
 }
 # Options that say what is shown or where it goes, not what is computed.
 OF_THE_COMMAND_LINE = {"json", "show_pass"}

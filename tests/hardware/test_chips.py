@@ -148,3 +148,30 @@ def test_the_words_of_chip_files_are_those_of_the_workload() -> None:
     assert set(OPERATORS) == {kind.value for kind in OpKind}
     assert set(ACTIVATIONS) == {activation.value for activation in Activation}
     assert set(ELEMENT_TYPES) == set(ELEMENT_BYTES)
+
+
+def test_a_point_is_a_clock_a_voltage_or_both() -> None:
+    """One alone takes the other from the line between the operating points; more volts than needed cost energy."""
+    chip = hardware.load_chip("ndp9120")
+    slow = hardware.at_point(chip, volts=0.9)
+    assert slow.clock.value == pytest.approx(30e6)
+    assert slow.energy.idle.value == pytest.approx(chip.energy.idle.value * (0.9 / 1.1) ** 2 * 30 / 98.7)
+    wasteful = hardware.at_point(chip, clock_hz=30e6, volts=1.1)
+    assert wasteful.energy.mac["int8"].value == pytest.approx(chip.energy.mac["int8"].value)
+    assert hardware.at_point(chip) is chip
+
+
+def test_points_that_a_chip_does_not_have_are_refused() -> None:
+    chip = hardware.load_chip("ndp9120")
+    with pytest.raises(InputError, match=r"needs 0\.987 V for 60 MHz, not 0\.9 V.*30 MHz or less"):
+        hardware.at_point(chip, clock_hz=60e6, volts=0.9)
+    with pytest.raises(InputError, match=r"does not run at 1\.3 V.*0\.9 to 1\.1 V"):
+        hardware.at_point(chip, volts=1.3)
+    with pytest.raises(InputError, match="no operating points"):
+        hardware.at_point(hardware.load_chip("ethos-u55-128"), volts=0.9)
+
+
+def test_a_weight_buffer_and_a_parameter_cache_exclude_each_other() -> None:
+    memory = "weight_memory: {rate: 1 GB/s, buffer: 64 KiB}\nparameter_cache: {size: 1 MiB}\n\n"
+    with pytest.raises(InputError, match="leave out parameter_cache"):
+        from_template(("host:\n", f"{memory}host:\n"))

@@ -33,6 +33,10 @@ ASKED = {
     "cli.warm",
     "cli.cold",
     "cli.help",
+    "npu.resnet50",
+    "npu.mobilenet_v2",
+    "npu.variants100",
+    "npu.vela",
 }
 
 

@@ -116,3 +116,41 @@ def test_a_run_is_explained(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     assert "what would help" in text
     explained = json.loads(output_of(capsys, "npu", "explain", str(out), "--json", "-"))
     assert {"bounds", "layers", "what_if"} <= set(explained)
+
+
+TENANTS = ("--tenant", "mobilenet_v2:period-ms=10,deadline-ms=8,share=0.6", "--tenant", "squeezenet:priority=1,count=2")
+
+
+def test_networks_share_a_chip(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    arguments = ("npu", "share", "--chip", "coral-edge-tpu-usb", *TENANTS, "--seconds", "0.03")
+    text = output_of(capsys, *arguments)
+    assert "latencies, from arrival to end" in text
+    assert "bound by" in text
+    out = tmp_path / "run"
+    result = json.loads(output_of(capsys, *arguments, "--json", "-", "--out", str(out)))["result"]
+    assert [tenant["inferences"] for tenant in result["tenants"]] == [3, 2]
+    assert {"latency_p50_s", "latency_p99_s", "deadline_misses", "slowdown"} <= set(result["tenants"][0])
+    assert {path.name for path in out.iterdir()} >= {"result.json", "timeline.parquet", "trace.pftrace", "report.html"}
+    assert npu.ShareResult.load(out).digest() == json.loads((out / "manifest.json").read_text())["about"]["digest"]
+    page = (out / "report.html").read_bytes()
+    assert main(["report", str(out), "--quiet"]) == 0
+    assert (out / "report.html").read_bytes() == page
+    assert b"--tenant" in page
+
+
+@pytest.mark.parametrize(
+    ("tenant", "message"),
+    [
+        ("squeezenet:priorty=1", "did you mean priority"),
+        ("squeezenets", "did you mean squeezenet"),
+        ("squeezenet:share=2", "above 0, at most 1"),
+    ],
+)
+def test_wrong_tenants_are_refused(capsys: pytest.CaptureFixture[str], tenant: str, message: str) -> None:
+    text = output_of(capsys, "npu", "share", "--chip", "coral-edge-tpu-usb", "--tenant", tenant, code=2)
+    assert message in text
+    assert len(text.strip().splitlines()) <= 3
+
+
+def test_sharing_needs_a_tenant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--tenant" in output_of(capsys, "npu", "share", "--chip", "coral-edge-tpu-usb", code=2)

@@ -5,8 +5,11 @@ import pytest
 
 from armillary import hardware
 from armillary.hardware import Chip, Quantity
+from armillary.npu.compile import compile_network
 from armillary.npu.costs import array_cycles, array_scratchpad_elements, depthwise_cycles, vector_cycles
 from armillary.npu.geometry import FloatArray
+from armillary.workload import with_dtype
+from tests.npu.networks import one_conv
 
 
 def ideal() -> Chip:
@@ -81,3 +84,36 @@ def test_inputs_are_read_once_a_pass_over_output_channels() -> None:
     """positions * reduction * ceil(outputs / 64) + weights + outputs."""
     elements = array_scratchpad_elements(np.array([100]), np.array([65]), np.array([64]), np.array([100]), ideal())
     assert elements.tolist() == [100 * 64 * 2 + 64 * 65 + 100 * 65]
+
+
+def test_a_window_fills_a_pass_with_elements_or_with_channels() -> None:
+    """32 products a pass: 4 elements x 8 channels, or 1 element x 32 channels, whichever takes fewer passes."""
+    chip = hardware.load_chip("ethos-u55-128")
+    channels, elements = np.array([3, 16, 32, 64, 1]), np.array([9, 9, 9, 9, 40])
+    full = np.full(5, 8)
+    cycles = array_cycles(
+        16 * full, full, channels * elements, full, 16 * full, full // 8, chip, "int8", window=elements
+    )
+    passes = [3 * 1, 3 * 2, 9, 18, 10]
+    assert cycles.tolist() == [each * 128 * 2 for each in passes]
+
+
+def test_windows_of_depthwise_layers_round_up_to_whole_groups_of_taps() -> None:
+    """Three groups of four taps for 3 x 3, on 16 lanes."""
+    chip = hardware.load_chip("ethos-u55-128")
+    assert depthwise_cycles(np.array([100]), np.array([16]), np.array([9]), chip, "int8")[0] == 100 * 16 * 12 / 16
+
+
+@pytest.mark.parametrize(("width", "columns"), [(33, 34), (34, 34)])
+def test_positions_round_up_to_the_columns_that_work_at_once(width: int, columns: int) -> None:
+    """A stage of two columns is half idle at the last position of an odd row; its output stage is not."""
+    chip = hardware.load_chip("ethos-u55-128")
+    plan = compile_network(with_dtype(one_conv(channels=32, outputs=8, size=width, kernel=3), "int8"), chip)
+    assert float(plan.tiles.cycles.sum()) == pytest.approx(9 * 2 * width * columns)
+
+
+def test_the_output_stage_bounds_layers_of_few_products() -> None:
+    """Eight products an output, two outputs a cycle."""
+    chip = hardware.load_chip("ethos-u55-128")
+    plan = compile_network(with_dtype(one_conv(channels=8, outputs=64, size=16, kernel=1), "int8"), chip)
+    assert float(plan.tiles.cycles.sum()) == pytest.approx(64 * 16 * 16 / 2)

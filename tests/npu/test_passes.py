@@ -23,7 +23,7 @@ def column(table: PassTable, name: str) -> list[Any]:
 def test_every_pass_shows_full_rows_of_plain_values(name: str) -> None:
     table = npu.passes(branches(), name, chip="generic-array-16x16")
     assert table.name == name
-    assert table.rows
+    assert table.rows or name == "stripe"  # where nothing leaves the scratchpad, no chain is looked at
     for row in table.rows:
         assert len(row) == len(table.columns)
         assert all(type(cell) in (str, int, float, bool) for cell in row)
@@ -43,5 +43,7 @@ def test_passes_agree_with_the_plan_that_is_run() -> None:
 
 def test_names_of_passes_fold_case_and_unknown_ones_list_all() -> None:
     assert npu.passes(branches(), "Tile", chip=CORAL).name == "tile"
-    with pytest.raises(InputError, match=r"no pass named 'tilt'; passes: recognise, fold, .*, cut, emit"):
+    with pytest.raises(
+        InputError, match=r"no pass named 'tilt'; passes: recognise, fold, .*, cut, allocate, barriers, emit"
+    ):
         npu.passes(branches(), "tilt", chip=CORAL)

@@ -10,7 +10,8 @@ from armillary.workload.builder import Network
 from armillary.workload.zoo import mobilenet_edgetpu as edgetpu
 
 VISION = tuple(card.name for card in zoo.cards() if card.resolution is not None)
-CLASSIFIERS = tuple(name for name in VISION if name not in ("unet", "deeplab_v3_mobilenet_v2", "cnn0"))
+OTHER_ANSWERS = ("unet", "deeplab_v3_mobilenet_v2", "cnn0", "mlperf_tiny_vww", "mlperf_tiny_ic")
+CLASSIFIERS = tuple(name for name in VISION if name not in OTHER_ANSWERS)
 
 # GMAC and M parameters as the hardware papers round them; the cards carry more digits.
 ROUNDED = {

@@ -1,11 +1,12 @@
-"""`armillary catalog`: the chips and networks that come with Armillary.
+"""`armillary catalog`: the chips, GPUs, networks and language models that come with Armillary.
 
-In:  arguments. Out: tables, the file of a chip, a template for a new one, the JSON Schema of chip files.
+In:  arguments. Out: tables, the file of a chip or GPU, a template for a new chip, the JSON Schema of both.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,7 +16,7 @@ from armillary.cli.common import Verbosity
 from armillary.cli.present import STANDARD_OUTPUT, print_rows, print_table
 from armillary.units import format_quantity
 
-app = App(name="catalog", help="Chips and networks that come with Armillary.")
+app = App(name="catalog", help="Chips, GPUs and networks that come with Armillary.")
 new_app = App(name="new", help="A template to start a file of your own from.")
 app.command(new_app)
 
@@ -51,6 +52,70 @@ def chips(name: str | None = None, /, *, json: Json = None, common: Verbosity = 
         for chip in all_chips
     ]
     print_table([("chip", "left"), ("peak", "left"), ("scratchpad", "right"), ("what it is", "left")], rows)
+    return 0
+
+
+@app.command
+def gpus(name: str | None = None, /, *, json: Json = None, common: Verbosity = Verbosity()) -> int:
+    """List the GPUs, or show the GPU NAME with the source of every number.
+
+    Args:
+        name: a GPU of the list, or a YAML file.
+        json: write strict JSON to this path (`-`: standard output).
+    """
+    from armillary import hardware
+
+    if name is not None:
+        gpu = hardware.load_gpu(name)
+        if json is not None:
+            return _write(gpu.model_dump(mode="json", by_alias=True), json)
+        sys.stdout.write(hardware.gpu_text(name))
+        return 0
+    all_gpus = [hardware.load_gpu(each) for each in hardware.gpu_names()]
+    if json is not None:
+        return _write([{"name": gpu.name, "summary": gpu.summary} for gpu in all_gpus], json)
+    rows = [
+        (
+            gpu.name,
+            format_quantity(gpu.flop_per_s["fp16"].value, "FLOP/s"),
+            f"{gpu.memory.size.value / 2**30:.3g} GiB",
+            format_quantity(gpu.memory.rate.value, "B/s"),
+            format_quantity(gpu.power.limit.value, "W"),
+            "data sheet" if gpu.calibration is None else "measured",
+            gpu.summary,
+        )
+        for gpu in all_gpus
+    ]
+    heads = [("GPU", "left"), ("fp16", "right"), ("memory", "right"), ("rate", "right"), ("limit", "right")]
+    print_table([*heads, ("timing", "left"), ("what it is", "left")], rows)
+    return 0
+
+
+@app.command
+def language_models(name: str | None = None, /, *, json: Json = None, common: Verbosity = Verbosity()) -> int:
+    """List the language models, or show the language model NAME.
+
+    Args:
+        name: a language model of the list.
+        json: write strict JSON to this path (`-`: standard output).
+    """
+    from armillary import workload
+
+    names = workload.language_model_names() if name is None else (name,)
+    found = [workload.load_language_model(each) for each in names]
+    facts = [{"parameters": model.parameters, **asdict(model)} for model in found]
+    if json is not None:
+        return _write(facts if name is None else facts[0], json)
+    if name is not None:
+        print_rows([(key, str(value)) for key, value in facts[0].items()])
+        return 0
+    rows = [
+        (model.name, model.kind, f"{model.parameters / 1e9:.4g}", str(model.layers + model.encoder_layers),
+         str(model.width), f"{model.heads}/{model.kv_heads}")
+        for model in found
+    ]  # fmt: skip
+    heads = [("language model", "left"), ("kind", "left"), ("G weights", "right"), ("layers", "right")]
+    print_table([*heads, ("width", "right"), ("heads/kv", "right")], rows)
     return 0
 
 
@@ -108,12 +173,11 @@ def chip(*, common: Verbosity = Verbosity()) -> int:
 
 
 @app.command
-def schema(kind: Literal["chip"] = "chip", /, *, common: Verbosity = Verbosity()) -> int:
+def schema(kind: Literal["chip", "gpu"] = "chip", /, *, common: Verbosity = Verbosity()) -> int:
     """Print the JSON Schema of the files that describe a KIND of machine, for editors."""
     from armillary import hardware
 
-    assert kind == "chip"
-    return _write(hardware.chip_schema(), STANDARD_OUTPUT)
+    return _write(hardware.chip_schema() if kind == "chip" else hardware.gpu_schema(), STANDARD_OUTPUT)
 
 
 def _write(document: object, path: Path) -> int:

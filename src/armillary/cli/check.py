@@ -52,6 +52,8 @@ def describe(file: Path, shapes: dict[str, tuple[int, ...]]) -> str:
     if file.suffix.lower() in (".yaml", ".yml"):
         from armillary import hardware
 
+        if hardware.is_gpu_file(file):
+            return f"a valid GPU, {hardware.load_gpu(file).name}"
         return f"a valid chip, {hardware.load_chip(file).name}"
     from armillary import workload
 

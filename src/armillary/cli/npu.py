@@ -18,9 +18,9 @@ from armillary.errors import InputError
 from armillary.units import format_bytes, format_quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from armillary.npu import Explanation, FolderRuns, PassTable
+    from armillary.npu import Explanation, FolderRuns, PassTable, TenantFigures
 
 app = App(name="npu", help="Latency, power and energy of a network on an NPU.")
 
@@ -41,6 +41,8 @@ def run(
     sequence: int | None = None,
     width: float = 1.0,
     queue_depth: int = 1,
+    clock_mhz: float | None = None,
+    voltage: float | None = None,
     show_pass: str | None = None,
     common: Common = Common(),
 ) -> int:
@@ -56,12 +58,20 @@ def run(
         sequence: tokens, steps, or cached tokens of a decode (networks of the catalogue).
         width: channel multiplier (networks of the catalogue).
         queue_depth: inferences in flight for the throughput; latency is always that of one alone.
+        clock_mhz: clock of the chip, within its operating points (default: its own, or the fastest at that voltage).
+        voltage: volts of the chip (default: as few as the clock needs).
         show_pass: compile only, and show what this pass hands on (recognise, fold, lower, fuse, place, geometry,
             reside, cache, tile, cut, emit).
     """
     from armillary import npu
 
     shapes = parse_shapes(shape or []) or None
+    if (clock_mhz is not None or voltage is not None) and (show_pass is not None or Path(model).is_dir()):
+        raise InputError(
+            "an operating point is for the run of one model",
+            where="--clock-mhz, --voltage",
+            hint="leave them out, or put the clock into a chip file",
+        )
     if show_pass is not None:
         if common.out is not None:
             raise InputError(
@@ -105,9 +115,37 @@ def run(
         sequence=sequence,
         width=width,
         queue_depth=queue_depth,
+        clock_mhz=clock_mhz,
+        voltage=voltage,
         seed=common.seed,
     )
     return present(result, common)
+
+
+@app.command
+def share(
+    *,
+    tenants: Annotated[list[str], Parameter(name="--tenant", negative=())],
+    chip: str,
+    seconds: float = 1.0,
+    common: Common = Common(),
+) -> int:
+    """Simulate several networks that share CHIP, the more urgent first, and report the latency of each.
+
+    Args:
+        tenants: a network, MODEL[:KEY=VALUE,...]; repeatable. Keys: priority (0 goes first), period-ms, offset-ms,
+            count, at-ms (arrivals 0/5/12), deadline-ms, share (of the scratchpad), name, dtype, batch, resolution,
+            sequence, width.
+        chip: a chip of `armillary catalog chips`, or a YAML file.
+        seconds: for how long inferences arrive; all are played to their end.
+    """
+    from armillary import npu
+
+    result = npu.share(tenants, chip=chip, seconds=seconds, seed=common.seed)
+    code = present(result, common)
+    if not common.quiet and common.json != STANDARD_OUTPUT:
+        _print_tenants(result.tenants)
+    return code
 
 
 @app.command
@@ -189,6 +227,30 @@ def _print_folder(table: FolderRuns) -> None:
         for row in table.rows
     ]
     print_table(columns, [[cell or "-" for cell in row] for row in rows], title=f"{table.folder} on {table.chip}")
+
+
+def _print_tenants(tenants: Sequence[TenantFigures]) -> None:
+    numbers = ("priority", "inferences", "alone", "median", "p99", "max", "slow-down", "per s", "late")
+    rows = [
+        (
+            tenant.name,
+            str(tenant.priority),
+            str(tenant.inferences),
+            *(
+                format_quantity(time_s, "s")
+                for time_s in (
+                    tenant.alone_s, tenant.latency_p50_s, tenant.latency_p99_s, tenant.latency_max_s,
+                )
+            ),
+            f"{tenant.slowdown:.2f}",
+            f"{tenant.throughput_per_s:.4g}",
+            "-" if tenant.deadline_misses is None else str(tenant.deadline_misses),
+        )
+        for tenant in tenants
+    ]  # fmt: skip
+    print_table(
+        [("network", "left"), *((name, "right") for name in numbers)], rows, title="latencies, from arrival to end"
+    )
 
 
 def _print_explanation(explanation: Explanation) -> None:

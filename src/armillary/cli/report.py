@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from armillary.timeline import Result
 
 # Kind of run -> (module, class) of its result.
-RESULTS = {"npu run": ("armillary.npu", "NpuResult")}
+RESULTS = {"npu run": ("armillary.npu", "NpuResult"), "npu share": ("armillary.npu", "ShareResult")}
 
 
 def report(folder: Path, /, *, common: Verbosity = Verbosity()) -> int:

@@ -23,7 +23,8 @@ class Device:
     attention_efficiency: float  # share of a unit's peak within the attention kernel
     memory_bytes_per_s: float  # peak
     memory_efficiency: float
-    kernel_s: float  # between two kernels that depend on each other
+    kernel_s: float  # gap between two kernels that depend on each other
+    launch_s: float  # that the host needs for one kernel
     element_bytes: float
 
     @property
@@ -65,6 +66,7 @@ def device_of(gpu: Gpu, dtype: str) -> Device:
         memory_bytes_per_s=gpu.memory.rate.value,
         memory_efficiency=timing.memory_efficiency.value,
         kernel_s=timing.kernel.value,
+        launch_s=timing.launch.value,
         element_bytes=gpu.element_bytes(dtype),
     )
 

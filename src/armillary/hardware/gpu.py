@@ -8,6 +8,7 @@ clocks, power, and what a serving engine costs on it (`timing`: fitted where mea
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from importlib.resources import as_file, files
 from importlib.resources.abc import Traversable
@@ -33,6 +34,7 @@ from armillary.hardware.quantity import (
 from armillary.store import load_model
 
 _SUFFIXES = (".yaml", ".yml")
+_MOST_BYTES = 400_000
 _BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "int4": 0.5}
 
 
@@ -76,9 +78,13 @@ class GpuTiming(Part):
     ring_step: Seconds
     "Of one step of a ring over the links, before its first byte."
     kernel: Seconds
-    "Of one kernel in a layer, besides its work: launch, dependency, small elementwise work."
+    "Of one kernel in a layer, besides its work: dependency, ramp, small elementwise work."
+    launch: Seconds
+    "That the host needs to launch one kernel: layers with little work wait for it."
     request: Seconds
     "Of a prompt, once: scheduler, cache allocation, first launches."
+    preparation: Seconds
+    "Of one token of a prompt before the engine sees it, the GPU idle: part of no latency, but of what meters average."
     memory_sensitivity: Fraction
     "Share of memory time that scales with the clock of the units."
     overhead_sensitivity: Fraction
@@ -105,6 +111,17 @@ class GpuPower(Part):
     "Alpha in (clock / boost) ^ alpha, the factor on all power above idle."
     lag: Seconds
     "From power over the limit until the clock is lower: shorter spikes pass."
+
+
+class GpuTraining(Part):
+    """How training jobs draw power and answer to the clock."""
+
+    bound: Fraction
+    "Share of the time of the plateau that scales with the clock."
+    crest: Number
+    "Plateau over mean power."
+    duty: Fraction
+    "Share of the time at the plateau."
 
 
 class GpuCalibration(Part):
@@ -141,6 +158,7 @@ class Gpu(Part):
     clocks: GpuClocks
     timing: GpuTiming
     power: GpuPower
+    training: GpuTraining
     calibration: GpuCalibration | None = None
 
     @model_validator(mode="after")
@@ -239,6 +257,12 @@ def gpu_text(name_or_path: str | Path) -> str:
     gpu, path = load_gpu(name_or_path), Path(name_or_path)
     source = path if path.is_file() else _catalogue().joinpath(f"{gpu.name}.yaml")
     return source.read_text(encoding="utf-8")
+
+
+def is_gpu_file(path: Path) -> bool:
+    """Return True if the YAML file `path` says that it describes a GPU (`kind: gpu`)."""
+    with path.open("rb") as file:
+        return re.search(rb"^kind:[ \t]*gpu\b", file.read(_MOST_BYTES), re.MULTILINE) is not None
 
 
 def gpu_schema() -> dict[str, Any]:

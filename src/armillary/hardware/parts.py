@@ -29,6 +29,8 @@ OperatorName = Annotated[str, _one_of("operator", OPERATORS)]
 ActivationName = Annotated[str, _one_of("activation", ACTIVATIONS)]
 ElementType = Annotated[str, _one_of("element type", ELEMENT_TYPES)]
 Rates = Annotated[dict[ElementType, Count], Field(min_length=1)]
+Speed = Annotated[float, Field(strict=True, gt=0, le=2**40)]
+Speeds = Annotated[dict[ElementType, Speed], Field(min_length=1)]
 
 
 class Part(BaseModel):

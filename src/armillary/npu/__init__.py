@@ -4,9 +4,11 @@ In:  a network (zoo name, model file or `Graph`) and a chip (catalogue name, YAM
 Out: `NpuResult`, measured on the timeline of the compiled task graph; `passes` shows what each pass hands on, `explain`
 what bounds a run and what would help, `run_folder` many models as one table.
 The passes, in the order in which `compile` tells the story: recognise (of `workload`), fold, lower, fuse, place,
-geometry, reside, cache, tile, tiles; `emit` turns the plan into tasks (queues, tasks, order, leases), the engine plays
-them, `measure` reads the figures off.
+geometry, reside, cache, keep, tile, tiles, allocate, and those from geometry on once more where `stripe` cuts chains of
+layers; `emit` turns the plan into tasks (queues, tasks, order, reuse, leases, barriers), the engine plays them,
+`measure` reads the figures off.
 `repeat` puts several inferences into the queues, `stream` measures their throughput.
+`share` plays several networks on one chip by priority (tenant, turns, share_graph).
 `laws` costs single operators, from a table, by the fitted laws of a chip.
 """
 
@@ -21,6 +23,9 @@ from armillary.npu.passes import PASSES, PassTable, passes
 from armillary.npu.plan import Plan
 from armillary.npu.result import Bound, Fallback, LayerFigures, NpuResult
 from armillary.npu.run import run
+from armillary.npu.share import share
+from armillary.npu.share_result import InferenceFigures, ShareResult, TenantFigures
+from armillary.npu.tenant import Tenant, parse_tenant
 
 __all__ = [
     "PASSES",
@@ -29,6 +34,7 @@ __all__ = [
     "Fallback",
     "FolderRow",
     "FolderRuns",
+    "InferenceFigures",
     "LayerBound",
     "LayerFigures",
     "NpuResult",
@@ -37,12 +43,17 @@ __all__ = [
     "PassTable",
     "Plan",
     "Program",
+    "ShareResult",
+    "Tenant",
+    "TenantFigures",
     "WhatIf",
     "compile_network",
     "emit",
     "explain",
     "operators",
+    "parse_tenant",
     "passes",
     "run",
     "run_folder",
+    "share",
 ]

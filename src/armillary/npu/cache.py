@@ -17,7 +17,7 @@ import numpy.typing as npt
 from armillary.hardware import Chip
 from armillary.npu.geometry import Geometry, IntArray
 from armillary.npu.place import Engine, Placement
-from armillary.npu.reside import Residency, double_buffered, neighbourhood
+from armillary.npu.reside import Residency, double_buffered, neighbourhood, usable_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +28,23 @@ class Caching:
     bytes: int
 
 
-def cache(placements: tuple[Placement, ...], shapes: Geometry, residency: Residency, chip: Chip) -> Caching:
-    """Fill the parameter cache of `chip` (nothing is cached where it has none)."""
+def cache(
+    origin: IntArray, placements: tuple[Placement, ...], shapes: Geometry, residency: Residency, chip: Chip
+) -> Caching:
+    """Fill the parameter cache of `chip` (nothing is cached where it has none); `origin` tells stripes of one layer."""
     nothing = Caching(np.zeros(len(shapes), np.bool_), 0)
     if chip.parameter_cache is None or not len(shapes):
         return nothing
     on_chip = np.array([placement.engine != Engine.HOST for placement in placements], np.bool_)
-    weights = np.where(on_chip, shapes.constant_bytes, 0)
-    size, limit = int(chip.scratchpad.size.value), int(chip.parameter_cache.size.value)
+    # The stripes of a layer share its weights: they count once, at the first.
+    first = np.unique(origin, return_index=True)[1]
+    weights = np.zeros(len(shapes), np.int64)
+    weights[first] = np.where(on_chip, shapes.constant_bytes, 0)[first]
+    size, limit = usable_bytes(chip), int(chip.parameter_cache.size.value)
     # If all weights fit, none needs tiles to be streamed through.
     without_streaming = min(limit, size - int((residency.live_bytes + neighbourhood(residency.smallest_bytes)).max()))
     if int(weights.sum()) <= without_streaming:
-        return Caching(weights > 0, int(weights.sum()))
+        return Caching(weights[first][_ranks(origin)] > 0, int(weights.sum()))
     streaming = neighbourhood(_streaming_room(shapes, np.where(on_chip, shapes.weight_bytes, 0), residency, chip))
     capacity = min(limit, size - int((residency.live_bytes + streaming).max()))
     cached = np.zeros(len(shapes), np.bool_)
@@ -49,7 +54,12 @@ def cache(placements: tuple[Placement, ...], shapes: Geometry, residency: Reside
         if used + int(weights[index]) <= capacity:
             cached[index] = True
             used += int(weights[index])
-    return Caching(cached, used)
+    return Caching(cached[first][_ranks(origin)], used)
+
+
+def _ranks(origin: IntArray) -> IntArray:
+    """Return the position of each layer's origin among all origins, shape (layers,)."""
+    return np.unique(origin, return_inverse=True)[1]
 
 
 def _streaming_room(shapes: Geometry, weights: IntArray, residency: Residency, chip: Chip) -> IntArray:

@@ -24,6 +24,8 @@ def array_cycles(
     repeats: IntArray,
     chip: Chip,
     dtype: str,
+    *,
+    window: IntArray | int = 1,
 ) -> FloatArray:
     """Cycles of convolutions, gemms and products of matrices on the array.
 
@@ -36,13 +38,18 @@ def array_cycles(
         repeats: times that the product is done one after the other.
         chip: granules, lanes, efficiency.
         dtype: element type.
+        window: products of one input channel among the `reduction`.
 
     cycles = repeats * groups * ceil(reduction / G_r) * ceil(outputs of a group / G_o) * (w max(each, G_p) + [rest > 0]
     max(rest, G_p)) * s / eff, with positions = w each + rest, s = G_r * G_o / (lanes of the dtype).
     """
     granules = chip.array.granules
     groups = _ceil(outputs, group_outputs)
-    passes = groups * _ceil(reduction, granules.reduction) * _ceil(np.minimum(outputs, group_outputs), granules.outputs)
+    passes = (
+        groups
+        * _reduction_passes(reduction, window, chip)
+        * _ceil(np.minimum(outputs, group_outputs), granules.outputs)
+    )
     slowdown = granules.reduction * granules.outputs / chip.array.macs_per_cycle[dtype]
     whole, rest = np.divmod(positions, each)
     taken = whole * np.maximum(each, granules.positions) + (rest > 0) * np.maximum(rest, granules.positions)
@@ -51,10 +58,12 @@ def array_cycles(
 
 
 def depthwise_cycles(positions: IntArray, outputs: IntArray, taps: IntArray, chip: Chip, dtype: str) -> FloatArray:
-    """Cycles of depthwise convolutions: whole granules of channels, `taps` products an output, at their own rate."""
+    """Cycles of depthwise convolutions: whole granules of channels and of `taps`, products of an output."""
     rates = chip.array.depthwise_macs_per_cycle or chip.array.macs_per_cycle
-    channels = _ceil(outputs, chip.array.granules.outputs) * chip.array.granules.outputs
-    return np.asarray(positions * channels * taps / rates[dtype] / chip.array.efficiency.value, np.float64)
+    granules = chip.array.granules
+    channels = _ceil(outputs, granules.outputs) * granules.outputs
+    whole_taps = _ceil(taps, granules.taps) * granules.taps
+    return np.asarray(positions * channels * whole_taps / rates[dtype] / chip.array.efficiency.value, np.float64)
 
 
 def vector_cycles(
@@ -76,6 +85,22 @@ def array_scratchpad_elements(
     return np.asarray(
         positions * reduction * passes + reduction * outputs * _ceil(positions, each) + positions * outputs, np.float64
     )
+
+
+def _reduction_passes(reduction: IntArray, window: IntArray | int, chip: Chip) -> IntArray:
+    """Return the passes over `reduction` products, of which an input channel has `window`.
+
+    Where input channels have a granule G_c, the fewer of ceil(window / (G_r / G_c)) ceil(channels / G_c), several
+    elements of the window at once, and window ceil(channels / G_r), one element at a time.
+    """
+    granules = chip.array.granules
+    if granules.channels is None:
+        return _ceil(reduction, granules.reduction)
+    channels = reduction // window
+    several = _ceil(np.asarray(window), max(1, granules.reduction // granules.channels)) * _ceil(
+        channels, granules.channels
+    )
+    return np.asarray(np.minimum(several, window * _ceil(channels, granules.reduction)), np.int64)
 
 
 def _ceil(number: IntArray, divisor: IntArray | int) -> IntArray:

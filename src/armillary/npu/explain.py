@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from armillary.errors import ArmillaryError, InputError
-from armillary.hardware import Chip, chip_names, load_chip
+from armillary.hardware import Chip, chip_names
 from armillary.npu.result import Bound, NpuResult
-from armillary.npu.run import chip_identity, model_identity, read_graph, run
+from armillary.npu.run import chip_identity, device_at, model_identity, read_graph, run
 from armillary.npu.variants import variants
 from armillary.units import format_quantity
 from armillary.workload import Graph
@@ -142,7 +142,10 @@ def _chip_of(recorded: NpuResult, chip: str | Path | Chip | None) -> Chip:
     if chip is None and recorded.chip not in chip_names():
         raise InputError(f"the chip {recorded.chip!r} of the run is not in the catalogue", hint="give its file as chip")
     given = recorded.chip if chip is None else chip
-    device = given if isinstance(given, Chip) else load_chip(given)
+    clock_mhz, voltage = (recorded.inputs.get(name) for name in ("clock_mhz", "voltage"))
+    device = device_at(
+        given, None if clock_mhz is None else float(clock_mhz), None if voltage is None else float(voltage)
+    )
     if chip_identity(device) != recorded.inputs.get("chip"):
         raise InputError(
             f"{device.name!r} is not the chip of the run, or has changed since",

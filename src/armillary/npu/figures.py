@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from armillary.npu.measure import LAYER_COST
-from armillary.npu.queues import DRAM, HOST_LINK, SCRATCHPAD
+from armillary.npu.queues import BACKING, HOST_LINK, SCRATCHPAD, WEIGHT_MEMORY
 from armillary.npu.result import NpuResult
 from armillary.report import (
     Block,
@@ -40,7 +40,8 @@ COLOURS = {
     "host": PALETTE[7],
     LAYER_COST: PALETTE[5],
     HOST_LINK.lower(): PALETTE[3],
-    DRAM: _INPUT,
+    **dict.fromkeys(BACKING, _INPUT),
+    WEIGHT_MEMORY.lower(): _WEIGHTS,
     "arrival": PALETTE[3],
     "departure": PALETTE[3],
     "weights": _WEIGHTS,
@@ -116,7 +117,12 @@ def _tiles(result: NpuResult) -> Block:
             Tile("Work", float(result.macs), "MAC"),
             Tile("Weights", float(result.parameter_bytes), "B", note=f"{cached:.0%} stay on the chip"),
             Tile("Host link", float(result.host_link_bytes), "B", note="moved by one inference"),
-            *([Tile("DRAM", float(result.dram_bytes), "B")] if DRAM in result.timeline.resources.names else []),
+            *([Tile(result.memory, float(result.dram_bytes), "B")] if result.memory else []),
+            *(
+                [Tile(WEIGHT_MEMORY, float(result.weight_memory_bytes), "B")]
+                if WEIGHT_MEMORY in result.timeline.resources.names
+                else []
+            ),
             Tile("Scratchpad peak", float(result.scratchpad_peak_bytes), "B"),
         ]
     )
@@ -135,11 +141,10 @@ def _roofline(result: NpuResult) -> Block:
         bytes=np.array([layer.tensor_bytes for layer in layers], np.float64),
         time_s=np.array([layer.end_s - layer.start_s for layer in layers]),
     )
-    memory = DRAM if DRAM in result.timeline.resources.names else HOST_LINK
     return roofline(
         points,
         peaks={"Array": result.peak_macs_per_s},
-        memories={memory: result.memory_bytes_per_s},
+        memories={result.memory or HOST_LINK: result.memory_bytes_per_s},
         operation="MAC",
         colours=COLOURS,
     )
@@ -151,7 +156,7 @@ def _timeline(result: NpuResult) -> Block:
         timeline,
         static_w=result.static_power_w,
         pool_units={SCRATCHPAD: "B"},
-        links=[name for name in (DRAM, HOST_LINK) if name in timeline.resources.names],
+        links=[name for name in (*BACKING, WEIGHT_MEMORY, HOST_LINK) if name in timeline.resources.names],
         kind_colours={kind: colour for kind, colour in COLOURS.items() if kind in timeline.kinds},
     )
     return timeline_view(columns)

@@ -27,8 +27,9 @@ class Layer:
     reads: tuple[str, ...]  # activations as the operator names them (their shapes count)
     sources: tuple[str, ...]  # tensors that layers or the caller wrote, of which `reads` are views or pieces
     weights: tuple[str, ...]
-    outputs: tuple[str, ...]
+    outputs: tuple[str, ...]  # those of the operator, and copies of its rows that are stored besides
     fused: tuple[str, ...] = ()  # names of the operators that ride on it
+    source_bytes: tuple[int, ...] = ()  # that it reads of each source, where it reads some rows only; else ()
 
     @property
     def name(self) -> str:

@@ -27,6 +27,7 @@ FloatArray = npt.NDArray[np.float64]
 _PASSES = {OpKind.SOFTMAX: 3, OpKind.NORM: 3}
 _WINDOWED = frozenset({OpKind.CONV, OpKind.DEPTHWISE, OpKind.MAX_POOL, OpKind.AVG_POOL})
 _BINARY = frozenset({OpKind.ADD, OpKind.MUL, OpKind.ELEMENTWISE})
+_MAPS = _WINDOWED | {OpKind.CONV_TRANSPOSE, OpKind.GLOBAL_POOL}
 # Channels do not mix: a tile of output channels needs only the same channels of the input.
 _BY_CHANNEL = frozenset(
     {
@@ -44,6 +45,7 @@ class Geometry:
     positions: IntArray  # output positions of one row
     outputs: IntArray  # output channels that tiles may split
     reduction: IntArray  # products summed for one output (0: not an array operator)
+    window: IntArray  # products among them that each input channel has, else 1
     depth: IntArray  # input channels among them, over which sums may be split; 1 where they may not
     group_outputs: IntArray  # output channels that share their inputs (grouped convolutions), else `outputs`
     widening: IntArray  # array outputs per output channel and position (transposed convolutions: kernel area), else 1
@@ -62,6 +64,7 @@ class Geometry:
     in_rows: IntArray  # rows of the input that `rows` cover
     reach: IntArray  # input rows that one output row reads
     stride: IntArray  # input rows between output rows
+    maps: IntArray  # 1 where rows and positions are those of feature maps, 0 where of matrices
     by_channel: IntArray  # 1 where a tile of output channels needs the same input channels only
 
     def __len__(self) -> int:
@@ -89,14 +92,15 @@ def _shape(layer: Layer, graph: Graph) -> tuple[int, ...]:
     first = ins[0].shape if ins else out
     rows, positions, outputs = _split(out, matrix=kind in (OpKind.GEMM, OpKind.MATMUL))
     each = rows * positions
-    reduction, depth, widening, repeats, taps = 0, 1, 1, 1, 1
+    reduction, window, depth, widening, repeats, taps = 0, 1, 1, 1, 1, 1
     in_rows, reach, stride = rows, 1, 1
     group_outputs = outputs
     macs = operator_macs(graph, op)
     match kind:
         case OpKind.CONV:
             weights = tensors[op.inputs[1]].shape
-            reduction, depth, group_outputs = prod(weights[1:]), weights[1], outputs // op.groups
+            reduction, window, depth = prod(weights[1:]), prod(weights[2:]), weights[1]
+            group_outputs = outputs // op.groups
         case OpKind.DEPTHWISE:
             taps = prod(tensors[op.inputs[1]].shape[1:])
         case OpKind.CONV_TRANSPOSE:
@@ -133,11 +137,11 @@ def _shape(layer: Layer, graph: Graph) -> tuple[int, ...]:
         constants, table = 0, constants
         row = min(table, sum(tensors[name].bytes for name in layer.outputs))
     return (
-        rows, positions, outputs, reduction, max(1, depth), group_outputs, widening, each, repeats, taps,
+        rows, positions, outputs, reduction, window, max(1, depth), group_outputs, widening, each, repeats, taps,
         _PASSES.get(kind, 1), macs,
-        sum(tensor.elements for tensor in ins), sum(tensors[name].elements for name in layer.outputs),
-        sum(tensor.bytes for tensor in ins), sum(tensors[name].bytes for name in layer.outputs),
-        constants, table, row, in_rows, reach, stride, int(by_channel),
+        sum(tensor.elements for tensor in ins), sum(tensors[name].elements for name in op.outputs),
+        sum(tensor.bytes for tensor in ins), sum(tensors[name].bytes for name in op.outputs),
+        constants, table, row, in_rows, reach, stride, int(kind in _MAPS and len(out) == 4), int(by_channel),
     )  # fmt: skip
 
 

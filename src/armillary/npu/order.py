@@ -14,6 +14,7 @@ from armillary.npu.geometry import IntArray
 from armillary.npu.place import Engine
 from armillary.npu.plan import Plan
 from armillary.npu.queues import Queues
+from armillary.npu.reuse import guard
 from armillary.npu.tasks import Block, Tasks, mover_of
 
 Pairs = list[tuple[IntArray, IntArray]]
@@ -21,14 +22,14 @@ Pairs = list[tuple[IntArray, IntArray]]
 
 def connect(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> None:
     """Add all edges of `plan` to `build`, each once."""
-    pairs = [*_in_order(plan, tasks, queues), *_paced(plan, tasks), *_fed(plan, tasks)]
+    pairs = [*_in_order(plan, tasks, queues), *_paced(plan, tasks), *_fed(plan, tasks), *guard(plan, tasks)]
     source = np.concatenate([pair[0] for pair in pairs]) if pairs else np.zeros(0, np.int64)
     target = np.concatenate([pair[1] for pair in pairs]) if pairs else np.zeros(0, np.int64)
-    once = np.unique(np.stack([source, target]), axis=1)
-    build.edge(once[0], once[1])
+    # One number an edge: sorting numbers is far faster than sorting pairs.
+    source, target = np.divmod(np.unique(source * len(build) + target), len(build))
+    build.edge(source, target)
     if plan.inferences > 1:
-        source, target = _admitted(plan, tasks, once[0], once[1], len(build))
-        build.edge(source, target)
+        build.edge(*_admitted(plan, tasks, source, target, len(build)))
 
 
 def _in_order(plan: Plan, tasks: Tasks, queues: Queues) -> Pairs:
@@ -116,6 +117,8 @@ def _paced(plan: Plan, tasks: Tasks) -> Pairs:
     pairs: Pairs = [(compute[:-2], compute[2:])]
     for block in (tasks.weights, tasks.inputs):
         pairs.append((block.ids, compute[block.at]))
+        if block is tasks.weights and plan.chip.weight_buffer_bytes is not None:
+            continue  # in order into a buffer of their own, as soon as it has room
         later = block.at >= 2
         pairs.append((compute[block.at[later] - 2], block.ids[later]))
     pairs.append((compute[tasks.stores.at], tasks.stores.ids))

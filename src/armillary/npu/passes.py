@@ -1,7 +1,7 @@
 """What each pass of the compiler hands on, as a table for people.
 
-In:  a network, a chip, and the name of a pass: recognise, fold, lower, fuse, place, geometry, reside, cache, tile, cut
-or emit.
+In:  a network, a chip, and the name of a pass: recognise, fold, lower, fuse, place, stripe, geometry, reside, cache,
+tile, cut, allocate, barriers or emit.
 Out: `PassTable`: a title, columns and rows of plain values, one row an operator, layer, tensor, tile or task.
 Nothing is played: `emit` is the last pass.
 """
@@ -9,7 +9,7 @@ Nothing is played: `emit` is the last pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ import numpy as np
 
 from armillary.errors import canonical_name, unknown_name
 from armillary.hardware import Chip, load_chip
+from armillary.npu.addresses import BufferKind
+from armillary.npu.barriers import UNLIMITED
 from armillary.npu.compile import compile_network, functions
 from armillary.npu.emit import emit
 from armillary.npu.fold import fold
@@ -24,6 +26,7 @@ from armillary.npu.geometry import Geometry
 from armillary.npu.lower import lower
 from armillary.npu.place import Engine
 from armillary.npu.plan import Plan
+from armillary.npu.repeat import occupied_bytes
 from armillary.npu.run import read_graph
 from armillary.workload import Graph, recognise
 
@@ -127,7 +130,7 @@ def _operators(graph: Graph, title: str) -> Shown:
 
 
 def _fuse(graph: Graph, plan: Plan) -> Shown:
-    network = plan.network
+    network = plan.striping.whole
     rows = [
         (
             layer.name,
@@ -143,11 +146,41 @@ def _fuse(graph: Graph, plan: Plan) -> Shown:
 
 
 def _place(graph: Graph, plan: Plan) -> Shown:
+    placements = [plan.placements[index] for index in plan.striping.whole_place.tolist()]
     rows = [
         (layer.name, layer.op.kind.value, _engine(placement.engine), placement.dtype, placement.reason)
-        for layer, placement in zip(plan.network.layers, plan.placements, strict=True)
+        for layer, placement in zip(plan.striping.whole.layers, placements, strict=True)
     ]
     return "layers and where they run", ("layer", "kind", "engine", "dtype", "why the host"), rows
+
+
+def _stripe(graph: Graph, plan: Plan) -> Shown:
+    layers, chains = plan.striping.whole.layers, plan.striping.chains
+    rows = [
+        (
+            layers[chain.first].name,
+            layers[chain.last].name,
+            chain.last - chain.first + 1,
+            chain.stripes,
+            round(100 * chain.halo, 2),
+            chain.bytes_before,
+            chain.bytes_after,
+            round(1e6 * chain.before_s, 3),
+            round(1e6 * chain.after_s, 3),
+            chain.refused or "taken",
+        )
+        for chain in chains
+    ]
+    taken = [chain for chain in chains if chain.taken]
+    saved = sum(chain.bytes_before - chain.bytes_after for chain in taken)
+    title = (
+        f"chains whose intermediate results would leave the scratchpad; {len(taken)} of {len(chains)} run in stripes "
+        f"and move {saved} bytes less, {plan.halo_macs} MACs are done twice"
+    )
+    return title, (
+        "first layer", "last layer", "layers", "stripes", "halo %", "bytes whole", "bytes in stripes", "us whole",
+        "us in stripes", "verdict",
+    ), rows  # fmt: skip
 
 
 def _geometry(graph: Graph, plan: Plan) -> Shown:
@@ -225,6 +258,58 @@ def _cut(graph: Graph, plan: Plan) -> Shown:
     return "tiles in the order in which they are computed, bytes", names, rows
 
 
+def _allocate(graph: Graph, plan: Plan) -> Shown:
+    found, layers, size = plan.allocation, _layers(plan), int(plan.chip.scratchpad.size.value)
+    columns = found.buffers
+    rows: list[tuple[Cell, ...]] = [
+        (layers[index], "cached weights", int(found.weights[index]), int(plan.shapes.constant_bytes[index]), 0,
+         len(plan.tiles) - 1, "")
+        for index in np.flatnonzero(plan.caching.cached).tolist()
+    ]  # fmt: skip
+    for one in np.lexsort((found.address, columns.begin)).tolist():
+        kind, owner = BufferKind(int(columns.kind[one])), int(columns.owner[one])
+        last = int(columns.end[one]) + int(columns.by_store[one])  # a store may last while the next tile runs
+        span = (max(0, int(columns.begin[one])), min(last, len(plan.tiles) - 1))
+        owned = plan.residency.names[owner] if kind == BufferKind.ACTIVATION else layers[owner]
+        rows.append((owned, kind.name.lower(), int(found.address[one]), int(columns.bytes[one]), *span, ""))
+    rows += [(spill.tensor, "spilled", "", spill.bytes, "", "", spill.why) for spill in found.spills]
+    live = plan.caching.bytes + int(occupied_bytes(plan).max(initial=0))
+    title = (
+        f"buffers; highest address {found.peak_bytes} of {size}, {live} bytes in use at most "
+        f"({1 - live / max(1, found.peak_bytes):.1%} lost to holes), {len(found.spills)} spilled, "
+        f"{len(found.fences)} layers fenced"
+    )
+    return title, ("layer or tensor", "kind", "address", "bytes", "from tile", "to tile", "why"), rows
+
+
+def _barriers(graph: Graph, plan: Plan) -> Shown:
+    limit = plan.chip.control.barriers
+    control = plan.chip.control.model_copy(update={"barriers": UNLIMITED if limit is None else limit})
+    program = emit(replace(plan, chip=plan.chip.model_copy(update={"control": control})))
+    found, tasks = program.barriers, program.tasks
+    assert found is not None
+
+    def named(members: list[int]) -> str:
+        return ", ".join(f"{tasks.kinds[int(tasks.kind[task])]} {task}" for task in members)
+
+    rows = [
+        (
+            barrier,
+            "all queues meet" if found.meets[barrier] else "",
+            int(found.unit[barrier]) if found.unit[barrier] >= 0 else "",
+            int(found.previous[barrier]) if found.previous[barrier] >= 0 else "",
+            named(found.producers.of(barrier)),
+            named(found.consumers.of(barrier)),
+        )
+        for barrier in range(len(found))
+    ]
+    title = (
+        f"barriers; at most {found.peak} in use at once of {'as many as it takes' if limit is None else limit}, "
+        f"{len(found.waits[0])} waits until one is free, {int(found.meets.sum())} meetings of all queues"
+    )
+    return title, ("barrier", "kind", "physical", "after", "producers", "consumers"), rows
+
+
 def _emit(graph: Graph, plan: Plan) -> Shown:
     tasks = emit(plan).tasks
     names = tasks.resources.names
@@ -258,8 +343,9 @@ def _emit(graph: Graph, plan: Plan) -> Shown:
 
 
 _SHOWN: Final[dict[str, Callable[[Graph, Plan], Shown]]] = {
-    "recognise": _recognise, "fold": _fold, "lower": _lower, "fuse": _fuse, "place": _place, "geometry": _geometry,
-    "reside": _reside, "cache": _cache, "tile": _tile, "cut": _cut, "emit": _emit,
+    "recognise": _recognise, "fold": _fold, "lower": _lower, "fuse": _fuse, "place": _place, "stripe": _stripe,
+    "geometry": _geometry, "reside": _reside, "cache": _cache, "tile": _tile, "cut": _cut, "allocate": _allocate,
+    "barriers": _barriers, "emit": _emit,
 }  # fmt: skip
 PASSES: Final = tuple(_SHOWN)
 "Passes in the order in which the compiler runs them."

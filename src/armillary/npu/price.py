@@ -48,17 +48,25 @@ def compute_cycles(
             dtype,
         )
     summed = _summed(shapes, layer, depth)
+    outputs = positions
+    positions = _whole_positions(shapes, layer, positions, rows, chip)
     dense = array_cycles(
         positions,
         channels * shapes.widening[layer],
         np.maximum(summed, 1),
         shapes.group_outputs[layer] * shapes.widening[layer],
-        shapes.each[layer],
+        np.maximum(shapes.each[layer], np.where(shapes.maps[layer] == 1, positions, 1)),
         shapes.repeats[layer],
         chip,
         dtype,
+        window=shapes.window[layer],
     )
-    return np.where(summed > 0, dense, depthwise_cycles(positions, channels, shapes.taps[layer], chip, dtype))
+    cycles = np.where(summed > 0, dense, depthwise_cycles(positions, channels, shapes.taps[layer], chip, dtype))
+    if chip.array.outputs_per_cycle is None:
+        return cycles
+    # A tile of some of the input channels makes as large a part of its outputs.
+    made = outputs * channels * shapes.widening[layer] * shapes.repeats[layer] * depth / shapes.depth[layer]
+    return np.asarray(np.maximum(cycles, made / chip.array.outputs_per_cycle[dtype]), np.float64)
 
 
 def scratchpad_elements(
@@ -81,6 +89,15 @@ def scratchpad_elements(
     )
     # Depthwise layers read each input once (line buffers hold the window) and write each output once.
     return np.where(shapes.reduction[layer] > 0, dense * shapes.repeats[layer].astype(np.float64), through)
+
+
+def _whole_positions(shapes: Geometry, layer: IntArray, positions: IntArray, rows: IntArray, chip: Chip) -> IntArray:
+    """Return the output positions of tiles, those of feature maps in whole granules of rows and columns."""
+    granules = chip.array.granules
+    if granules.rows == granules.columns == 1:
+        return positions
+    columns = -(-shapes.positions[layer] // granules.columns) * granules.columns
+    return np.where(shapes.maps[layer] == 1, -(-rows // granules.rows) * granules.rows * columns, positions)
 
 
 def _summed(shapes: Geometry, layer: IntArray, depth: IntArray) -> IntArray:

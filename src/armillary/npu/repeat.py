@@ -3,19 +3,23 @@
 In:  the `Plan` of one inference, how many to play, how many may be in flight.
 Out: a `Plan` whose layers, tensors and tiles stand there once an inference, and how they share the scratchpad.
 Cached weights are there once for all. The next inference loads its first tiles beside the last ones of the one before,
-as neighbouring layers do, where the leases of both have room; else it takes no scratchpad before the other is done.
+as neighbouring layers do, where the leases of both have room and addresses; else it takes no scratchpad before the
+other is done, and has its addresses.
 Its inputs arrive as early as what the other holds leaves room for them.
 """
 
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from itertools import product
 
 import numpy as np
 
+from armillary.npu.allocate import again, allocate_in_flight
 from armillary.npu.cache import Caching
 from armillary.npu.fuse import Layer, Network
 from armillary.npu.geometry import Geometry, IntArray
+from armillary.npu.keep import Keeping
 from armillary.npu.leases import last_use
 from armillary.npu.plan import Plan
 from armillary.npu.reside import Residency
@@ -24,6 +28,7 @@ from armillary.npu.tiles import Tiles
 from armillary.workload import Graph
 
 APART = 2  # tiles between inferences that share no scratchpad: as far as loads run ahead
+_PERIODS = (1, 2, 4)  # inferences after which the same addresses come again
 _NEIGHBOURS = 4  # inferences of which leases can meet, where each is a tile or two
 
 
@@ -33,9 +38,13 @@ def repeat(plan: Plan, inferences: int, queue_depth: int) -> Plan:
         return plan
     room = int(plan.chip.scratchpad.size.value) - plan.caching.bytes
     left = room - occupied_bytes(_copies(plan, min(inferences, _NEIGHBOURS), queue_depth))
-    fits = bool((left >= 0).all())
-    lead = _lead(plan, left) if fits else 1
-    return replace(_copies(plan, inferences, queue_depth), lead=lead, gap=0 if fits else APART)
+    whole = _copies(plan, inferences, queue_depth)
+    leads = dict.fromkeys((_lead(plan, left), 1)) if bool((left >= 0).all()) else ()
+    for lead, period in product(leads, _PERIODS):
+        found = allocate_in_flight(replace(_copies(plan, period, queue_depth), lead=lead))
+        if found is not None:
+            return replace(whole, lead=lead, allocation=again(found, period, inferences))
+    return replace(whole, gap=APART, allocation=again(plan.allocation, 1, inferences))
 
 
 def _lead(plan: Plan, left: IntArray) -> int:
@@ -61,9 +70,12 @@ def occupied_bytes(plan: Plan) -> IntArray:
         np.add.at(step, np.maximum(first, 0), size)
         np.add.at(step, np.minimum(last, count - 1) + 1, -size)
 
-    for moved in (tiles.weight_bytes, tiles.input_bytes):
+    moves: list[tuple[IntArray, IntArray | None]] = [(tiles.input_bytes, None)]
+    if plan.chip.weight_buffer_bytes is None:
+        moves.append((tiles.weight_bytes, plan.keeping.until))
+    for moved, until in moves:
         at = np.flatnonzero(moved)
-        hold(moved[at], at - 1, last_use(at, plan))
+        hold(moved[at], at - 1, last_use(at, plan, until))
     sums = np.flatnonzero(tiles.sum_bytes)
     hold(tiles.sum_bytes[sums], sums, sums + tiles.sum_tiles[sums] - 1)
     stored = np.flatnonzero(tiles.output_bytes)
@@ -100,6 +112,7 @@ def _copies(plan: Plan, times: int, queue_depth: int) -> Plan:
         shapes=Geometry(*(np.tile(getattr(plan.shapes, column.name), times) for column in fields(Geometry))),
         residency=_residency(plan.residency, layers, times),
         caching=Caching(np.tile(plan.caching.cached, times), plan.caching.bytes),
+        keeping=_keeping(plan.keeping, times),
         tiling=Tiling(*(np.tile(getattr(plan.tiling, column.name), times) for column in fields(Tiling))),
         tiles=replace(
             Tiles(*(np.tile(getattr(tiles, column.name), times) for column in fields(Tiles))),
@@ -107,6 +120,9 @@ def _copies(plan: Plan, times: int, queue_depth: int) -> Plan:
         ),
         first_tile=shifted(plan.first_tile),
         last_tile=shifted(plan.last_tile),
+        striping=plan.striping,
+        whole=plan.whole,
+        allocation=plan.allocation,
         inferences=times,
         queue_depth=queue_depth,
     )
@@ -147,6 +163,12 @@ def _residency(residency: Residency, layers: int, times: int) -> Residency:
         store_bytes=np.tile(residency.store_bytes, times),
         staying=frozenset(_name(name, copy) for copy in range(times) for name in residency.staying),
     )
+
+
+def _keeping(keeping: Keeping, times: int) -> Keeping:
+    layers = len(keeping.until)
+    later = np.repeat(np.arange(times), layers) * layers
+    return Keeping(np.tile(keeping.found, times), np.tile(keeping.until, times) + later, np.tile(keeping.bytes, times))
 
 
 def _names(names: tuple[str, ...], copy: int) -> tuple[str, ...]:

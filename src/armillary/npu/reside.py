@@ -9,7 +9,8 @@ decided before and the tiles that the layer and its neighbours need to work.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -54,18 +55,27 @@ class Residency:
         return tensor in self.staying
 
 
-def reside(network: Network, placements: tuple[Placement, ...], shapes: Geometry, chip: Chip) -> Residency:
-    """Decide which activations of `network` stay in the scratchpad of `chip`.
+def reside(
+    network: Network,
+    placements: tuple[Placement, ...],
+    shapes: Geometry,
+    chip: Chip,
+    moved: frozenset[str] = frozenset(),
+) -> Residency:
+    """Decide which activations of `network` stay in the scratchpad of `chip`; those in `moved` do not.
 
     Raises:
         InfeasibleError: a layer does not fit at its smallest tiling; names it, its largest tensor, the shortfall.
     """
-    size = int(chip.scratchpad.size.value)
+    size = usable_bytes(chip)
+    if chip.weight_buffer_bytes is not None:
+        shapes = replace(shapes, weight_bytes=np.zeros_like(shapes.weight_bytes))  # they take no scratchpad
     on_chip = np.array([placement.engine != Engine.HOST for placement in placements], np.bool_)
     smallest = np.where(on_chip, smallest_room(shapes), 0)
     _refuse_what_cannot_fit(network, shapes, smallest, chip)
-    room = neighbourhood(np.maximum(smallest, np.where(on_chip, np.minimum(_working_room(shapes, chip), size // 2), 0)))
+    room = layer_room(shapes, on_chip, chip)
     names, first, last, may_stay = _lifetimes(network, on_chip, chip)
+    may_stay &= np.array([name not in moved for name in names], np.bool_)
     sizes = np.array([network.graph.tensors[name].bytes for name in names], np.int64)
     resident, in_place_of = np.zeros(len(names), np.bool_), np.full(len(names), -1, np.int64)
     places = _places(network, names, sizes, last)
@@ -85,6 +95,21 @@ def reside(network: Network, placements: tuple[Placement, ...], shapes: Geometry
     return Residency(names, sizes, first, last, resident, in_place_of, live, smallest, loads, stores, staying)
 
 
+def usable_bytes(chip: Chip) -> int:
+    """Return the bytes of the scratchpad less what alignment may cost the cache and the seven buffers of one layer."""
+    return int(chip.scratchpad.size.value) - 8 * (chip.scratchpad.alignment - 1)
+
+
+@overload
+def aligned(size: int, chip: Chip) -> int: ...
+@overload
+def aligned(size: IntArray, chip: Chip) -> IntArray: ...
+def aligned(size: int | IntArray, chip: Chip) -> int | IntArray:
+    """Return bytes rounded up to the alignment of the scratchpad, shape as given."""
+    step = chip.scratchpad.alignment
+    return -(-size // step) * step
+
+
 def smallest_room(shapes: Geometry) -> IntArray:
     """Return the bytes that each layer needs with tiles of one row and channel, everything moved, shape (layers,).
 
@@ -92,6 +117,19 @@ def smallest_room(shapes: Geometry) -> IntArray:
     """
     loads, stores = _tile_bytes(shapes, np.ones(len(shapes), np.int64), shapes.depth)
     return double_buffered(loads, stores, UNKNOWN)
+
+
+def row_room(shapes: Geometry) -> IntArray:
+    """Return the bytes that each layer needs with tiles of one row, one channel and all sums, shape (layers,)."""
+    one = np.ones(len(shapes), np.int64)
+    loads, stores = _tile_bytes(shapes, one, one)
+    return double_buffered(loads, stores, UNKNOWN)
+
+
+def layer_room(shapes: Geometry, on_chip: npt.NDArray[np.bool_], chip: Chip) -> IntArray:
+    """Return the bytes to leave for the tiles of each layer and its neighbours, beside what stays, shape (layers,)."""
+    working = np.minimum(_working_room(shapes, chip), int(chip.scratchpad.size.value) // 2)
+    return neighbourhood(np.where(on_chip, np.maximum(smallest_room(shapes), working), 0))
 
 
 def double_buffered(loads: IntArray, stores: IntArray, largest_store: int) -> IntArray:
@@ -157,17 +195,21 @@ def _moved_bytes(network: Network, moved: set[str]) -> tuple[IntArray, IntArray]
     tensors = network.graph.tensors
     loads, stores = [], []
     for layer in network.layers:
+        stores.append(sum(tensors[name].bytes for name in layer.outputs if name in moved))
+        if layer.source_bytes:
+            read_of = zip(layer.sources, layer.source_bytes, strict=True)
+            loads.append(sum(size for name, size in read_of if name in moved))
+            continue
         read = sum(tensors[name].bytes for name in layer.reads)
         sources = sum(tensors[name].bytes for name in layer.sources)
         outside = sum(tensors[name].bytes for name in layer.sources if name in moved)
         # A view may be larger (repeated) or smaller (sliced) than its sources: the share that lies outside counts.
         loads.append(-(-read * outside // sources) if sources else 0)
-        stores.append(sum(tensors[name].bytes for name in layer.outputs if name in moved))
     return np.array(loads, np.int64), np.array(stores, np.int64)
 
 
 def _refuse_what_cannot_fit(network: Network, shapes: Geometry, smallest: IntArray, chip: Chip) -> None:
-    size = int(chip.scratchpad.size.value)
+    size = usable_bytes(chip)
     if not len(smallest) or int(smallest.max()) <= size:
         return
     worst = int(smallest.argmax())
@@ -196,7 +238,7 @@ def _lifetimes(
         for name in layer.sources:
             last[name] = index
             stays[name] &= bool(on_chip[index])
-    for name in network.outputs:
+    for name in stays if not chip.scratchpad.keeps_activations else network.outputs:
         stays[name] = False
     names = tuple(first)
     return (

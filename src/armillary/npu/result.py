@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from armillary.npu.queues import DRAM, HOST_LINK
+from armillary.npu.queues import HOST_LINK, WEIGHT_MEMORY, memory_among
 from armillary.timeline import Result
 from armillary.units import format_bytes, format_quantity
 from armillary.workload import ActivityProfile, ServiceTime
@@ -67,7 +67,7 @@ class NpuResult(Result):
     throughput_per_s: float  # items a second with `queue_depth` inferences in flight, in steady state
     macs: int
     parameter_bytes: int
-    dram_bytes: int
+    dram_bytes: int  # over the memory of the activations, whatever its kind
     host_link_bytes: int
     scratchpad_peak_bytes: int  # cached weights included
     cached_parameter_bytes: int
@@ -82,6 +82,7 @@ class NpuResult(Result):
     bounds: tuple[Bound, ...]
     layers: tuple[LayerFigures, ...]
     fallbacks: tuple[Fallback, ...]
+    weight_memory_bytes: int = 0  # where weights lie in a memory of their own
     queue_depth: int = 1  # inferences in flight for `throughput_per_s`; all other figures are of one inference
 
     def static_w(self) -> float:
@@ -131,7 +132,7 @@ class NpuResult(Result):
             energy_j=self.energy_j,
             peak_power_w=self.peak_power_w,
             compute_share=(kpis["dpu_s"] + kpis["sw_s"] - kpis["dpu_sw_overlap_s"]) / total_s,
-            memory_share=self._share_of(DRAM),
+            memory_share=self._share_of(self.memory or WEIGHT_MEMORY),
             link_share=self._share_of(HOST_LINK),
         )
 
@@ -142,9 +143,15 @@ class NpuResult(Result):
 
     def _moved(self) -> list[tuple[str, int]]:
         """Return (link, bytes) of the links that the chip has."""
-        moved = {HOST_LINK: self.host_link_bytes, DRAM: self.dram_bytes}
-        names = {HOST_LINK: "the host link", DRAM: "DRAM"}
+        memory = self.memory or ""
+        moved = {HOST_LINK: self.host_link_bytes, memory: self.dram_bytes, WEIGHT_MEMORY: self.weight_memory_bytes}
+        names = {HOST_LINK: "the host link", memory: memory, WEIGHT_MEMORY: "the weight memory"}
         return [(names[link], size) for link, size in moved.items() if link in self.timeline.resources.names]
+
+    @property
+    def memory(self) -> str | None:
+        """Name of the memory behind the scratchpad (DRAM, HBM, SRAM), None where that is the host's."""
+        return memory_among(self.timeline.resources.names)
 
     def _share_of(self, link: str) -> float:
         """Return the share of the latency in which `link` moved bytes (0 where the chip has none)."""

@@ -12,12 +12,12 @@ from time import perf_counter
 
 from armillary.engine.simulate import simulate
 from armillary.errors import InputError
-from armillary.hardware import Chip, load_chip
+from armillary.hardware import Chip, at_point, load_chip
 from armillary.npu import measure
 from armillary.npu.compile import compile_network
 from armillary.npu.emit import emit
 from armillary.npu.plan import Plan
-from armillary.npu.queues import DRAM, HOST_LINK, SCRATCHPAD
+from armillary.npu.queues import HOST_LINK, SCRATCHPAD, WEIGHT_MEMORY
 from armillary.npu.result import NpuResult
 from armillary.npu.stream import stream
 from armillary.npu.tile import transfer_rate
@@ -41,6 +41,8 @@ def run(
     sequence: int | None = None,
     width: float = 1.0,
     queue_depth: int = 1,
+    clock_mhz: float | None = None,
+    voltage: float | None = None,
     seed: int = 0,
 ) -> NpuResult:
     """Simulate one inference of `model` on `chip`.
@@ -55,19 +57,22 @@ def run(
         sequence: tokens, steps, or cached tokens of a decode; networks of the zoo only.
         width: channel multiplier; networks of the zoo only.
         queue_depth: inferences in flight for the throughput; the other figures are those of one inference alone.
+        clock_mhz: clock, within the chip's operating points; absent: its own, or the fastest that `voltage` allows.
+        voltage: volts of the chip; absent: as few as the clock needs.
         seed: recorded with the result; nothing in this run is random.
 
     Returns:
         Latency in seconds, energy in joules, traffic in bytes, layers, fallbacks, and how far to trust them.
 
     Raises:
-        InputError: unknown or malformed model or chip, sizes that do not fit, or a queue depth outside of 1 to 64.
+        InputError: unknown or malformed model or chip, sizes that do not fit, a queue depth outside of 1 to 64, or a
+            clock or voltage outside of the chip's operating points.
         InfeasibleError: a layer does not fit the scratchpad; names the tensor and the shortfall.
     """
     started = perf_counter()
     if not 1 <= queue_depth <= MAX_QUEUE_DEPTH:
         raise InputError(f"{queue_depth} inferences in flight", where="queue_depth", hint=f"1 to {MAX_QUEUE_DEPTH}")
-    device = chip if isinstance(chip, Chip) else load_chip(chip)
+    device = device_at(chip, clock_mhz, voltage)
     graph = read_graph(
         model, dtype=dtype, batch=batch, shape=shape, resolution=resolution, sequence=sequence, width=width
     )
@@ -82,12 +87,13 @@ def run(
     items = _items(graph)
     return NpuResult(
         timeline=timeline,
-        trust=measure.trust(plan, dtype, items),
+        trust=measure.trust(plan, dtype, items, own_point=clock_mhz is None and voltage is None),
         seed=seed,
         inputs={
             "model": model_identity(model, graph),
             "chip": chip_identity(device),
             **_zoo_sizes(sequence, width),
+            **_point(clock_mhz, voltage),
         },
         run=RunInfo.now(wall_s=perf_counter() - started),
         model=graph.name,
@@ -97,13 +103,14 @@ def run(
         input_shapes={name: graph.tensors[name].shape for name in graph.inputs},
         latency_s=latency_s,
         throughput_per_s=items / (latency_s if queue_depth == 1 else stream(plan, queue_depth).period_s),
-        macs=int(plan.shapes.macs.sum()),
+        macs=plan.macs,
         parameter_bytes=_parameter_bytes(plan),
-        dram_bytes=measure.bytes_over(timeline, DRAM),
+        dram_bytes=measure.bytes_over(timeline, measure.backing_name(device)),
+        weight_memory_bytes=measure.bytes_over(timeline, WEIGHT_MEMORY),
         host_link_bytes=measure.bytes_over(timeline, HOST_LINK),
         scratchpad_peak_bytes=plan.caching.bytes + timeline.in_use(SCRATCHPAD).peak,
         cached_parameter_bytes=plan.caching.bytes,
-        mac_utilisation=int(plan.tiles.macs.sum()) / (peak * latency_s),
+        mac_utilisation=(int(plan.tiles.macs.sum()) - plan.halo_macs) / (peak * latency_s),
         energy_j=power.energy_fj * FEMTOJOULE,
         average_power_w=power.mean_w,
         peak_power_w=power.peak_w,
@@ -111,7 +118,7 @@ def run(
         peak_macs_per_s=peak,
         memory_bytes_per_s=transfer_rate(device)[0],
         kpis=measure.statistics(timeline),
-        bounds=measure.bounds(plan, timeline),
+        bounds=measure.bounds(plan, program, timeline),
         layers=layers,
         fallbacks=measure.fallbacks(plan, layers),
         queue_depth=queue_depth,
@@ -138,6 +145,18 @@ def read_graph(
             f"the graph {model.name!r} has its shapes", hint="leave out shape, resolution, sequence, width and batch"
         )
     return with_dtype(model, dtype)
+
+
+def device_at(chip: str | Path | Chip, clock_mhz: float | None, voltage: float | None) -> Chip:
+    """Return the chip that `run` simulates; arguments and errors as there."""
+    device = chip if isinstance(chip, Chip) else load_chip(chip)
+    return at_point(device, clock_hz=None if clock_mhz is None else clock_mhz * 1e6, volts=voltage)
+
+
+def _point(clock_mhz: float | None, voltage: float | None) -> dict[str, str]:
+    """Return the operating point, where one was given."""
+    given = {"clock_mhz": clock_mhz, "voltage": voltage}
+    return {name: repr(value) for name, value in given.items() if value is not None}
 
 
 def _parameter_bytes(plan: Plan) -> int:

@@ -8,7 +8,7 @@ tile just before stores, or the host has just made, comes right after that store
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from armillary.npu.geometry import FloatArray, IntArray
 from armillary.npu.place import Engine
 from armillary.npu.plan import Plan
 from armillary.npu.queues import Queues
-from armillary.npu.tile import transfer_rate
+from armillary.npu.tile import transfer_rate, weight_rate
 from armillary.units import PICOSECOND, to_ticks, to_ticks_array
 
 FEMTO = 1e15
@@ -52,16 +52,26 @@ class Tasks:
     arrivals: Block  # inputs of the network over the host link
     departures: Block  # outputs of the network over the host link, where they lie in DRAM
 
+    def keys(self, count: int) -> FloatArray:
+        """Return the place of each of `count` tasks in the order of its queue."""
+        key = np.zeros(count)
+        for block in (getattr(self, part.name) for part in fields(self)):
+            key[block.ids] = block.key
+        return key
+
 
 def create(build: GraphBuilder, plan: Plan, queues: Queues) -> Tasks:
     """Add the tasks of `plan` to `build`, without any edge or lease."""
     place = _places(plan)
     beside = 2.0 * (place - 1)
-    late = _AFTER_STORE * _waits_for_neighbour(plan).astype(np.float64)
+    fenced = np.zeros(len(plan.tiles), np.bool_)
+    fenced[plan.starts(plan.allocation.fences)] = True
+    late = _AFTER_STORE * (_waits_for_neighbour(plan) | fenced).astype(np.float64)
     tiles = plan.tiles
+    fetched = np.zeros_like(tiles.weight_bytes) if plan.chip.streams_weights else tiles.weight_bytes
     return Tasks(
         compute=_compute(build, plan, queues),
-        weights=_transfers(build, plan, queues, tiles.weight_bytes, beside, "weights"),
+        weights=_transfers(build, plan, queues, fetched, beside + _AFTER_STORE * fenced, "weights"),
         inputs=_transfers(build, plan, queues, tiles.input_bytes, beside + late, "input"),
         stores=_transfers(build, plan, queues, tiles.output_bytes, 2.0 * place + 1, "output"),
         host=_host(build, plan, queues),
@@ -86,6 +96,8 @@ def _compute(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
     )
     duration = ticks(tiles.cycles / chip.clock.value)
     latency = np.where(tiles.first, to_ticks(chip.control.layer_cost.value, PICOSECOND), 0)
+    streamed = tiles.weight_bytes if chip.streams_weights else np.zeros_like(tiles.weight_bytes)
+    energy_j += streamed * (chip.energy.weight_memory.value + chip.energy.scratchpad.value)
     ids = np.zeros(len(tiles), np.int64)
     for chosen, kind, server in ((~on_vector, "array", queues.array), (on_vector, "vector", queues.vector)):
         at = np.flatnonzero(chosen)
@@ -95,9 +107,12 @@ def _compute(build: GraphBuilder, plan: Plan, queues: Queues) -> Block:
             kind=kind,
             duration=duration[at],
             latency=latency[at],
+            bytes=streamed[at].astype(np.float64),
             energy_fj=_femtojoules(energy_j[at]),
         )
         build.demand(ids[at], server)
+    if chip.streams_weights:
+        build.cross(ids[streamed > 0], queues.weight_memory)
     return Block(ids, np.arange(len(tiles)), 2.0 * _places(plan))
 
 
@@ -105,28 +120,33 @@ def _transfers(build: GraphBuilder, plan: Plan, queues: Queues, moved: IntArray,
     """Add one transfer for each tile with bytes in `moved`; loads go round the loading queues."""
     chip = plan.chip
     at = np.flatnonzero(moved)
+    apart = kind == "weights" and queues.weight_memory >= 0
     backing = chip.energy.dram if chip.dram is not None else chip.energy.host_link
-    energy_j = moved[at].astype(np.float64) * (backing.value + chip.energy.scratchpad.value)
-    capped = chip.dram is not None and chip.dram.engine_rate is not None
+    link_j = chip.energy.weight_memory if apart else backing
+    energy_j = moved[at].astype(np.float64) * (link_j.value + chip.energy.scratchpad.value)
+    capped = not apart and chip.dram is not None and chip.dram.engine_rate is not None
+    _, latency_s = weight_rate(chip) if apart else transfer_rate(chip)
     ids = np.array(
         build.tasks(
             len(at),
             labels=_labels(plan, plan.tiles.layer[at]),
             kind=kind,
-            latency=to_ticks(transfer_rate(chip)[1], PICOSECOND),
+            latency=to_ticks(latency_s, PICOSECOND),
             bytes=moved[at].astype(np.float64),
             energy_fj=_femtojoules(energy_j),
             rate_cap=chip.dram.engine_rate.value if capped and chip.dram and chip.dram.engine_rate else np.inf,
         ),
         np.int64,
     )
-    build.cross(ids, queues.backing)
+    build.cross(ids, queues.weight_memory if apart else queues.backing)
     build.demand(ids, mover_of(ids, kind, queues))
     return Block(ids, at, key[at])
 
 
 def mover_of(ids: IntArray, kind: str, queues: Queues) -> IntArray:
-    """Return the queue of each transfer: stores on the last one, loads in turn on the others."""
+    """Return the queue of each transfer: stores on the last one, loads in turn on the others, weights on their own."""
+    if kind == "weights" and queues.weight_dma >= 0:
+        return np.full(len(ids), queues.weight_dma)
     movers = np.array(queues.movers, np.int64)
     if kind == "output" or len(movers) == 1:
         return np.full(len(ids), movers[-1])

@@ -10,7 +10,7 @@ channels are split too, into as few parts as will do: partial sums of a tile sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,10 @@ from armillary.hardware import Chip
 from armillary.npu.cache import Caching
 from armillary.npu.fuse import Network
 from armillary.npu.geometry import FloatArray, Geometry, IntArray
+from armillary.npu.keep import Keeping
 from armillary.npu.place import Engine, Placement
 from armillary.npu.price import compute_cycles
-from armillary.npu.reside import Residency, neighbourhood, partial_bytes, tile_budgets
+from armillary.npu.reside import Residency, neighbourhood, partial_bytes, tile_budgets, usable_bytes
 from armillary.units import MIB
 
 MAX_TILES = 4096  # of one layer
@@ -54,6 +55,7 @@ def tile(
     shapes: Geometry,
     residency: Residency,
     caching: Caching,
+    keeping: Keeping,
     chip: Chip,
 ) -> Tiling:
     """Choose the tiles of every layer that runs on the chip.
@@ -64,20 +66,27 @@ def tile(
     on_chip = np.array([placement.engine != Engine.HOST for placement in placements], np.bool_)
     outside = on_chip & ~caching.cached
     loads, stores = residency.load_bytes + np.where(outside, shapes.row_bytes, 0), residency.store_bytes
-    streams = np.where(outside, shapes.weight_bytes, 0)
+    streams = np.where(outside & ~keeping.found, encoded_bytes(shapes.weight_bytes, chip), 0)
+    keeps = keeping.keeps
     row_groups = np.ones(len(shapes), np.int64)
     channels, parts = shapes.outputs.copy(), np.ones(len(shapes), np.int64)
     rows_outer = np.zeros(len(shapes), np.bool_)
-    room = int(chip.scratchpad.size.value) - caching.bytes - neighbourhood(residency.live_bytes)
+    stays = residency.live_bytes + keeping.bytes
+    room = usable_bytes(chip) - caching.bytes - neighbourhood(stays)
     load_budget, store_budget = tile_budgets(room, int(stores.max(initial=0)))
+    columns = np.stack([getattr(shapes, column.name) for column in fields(Geometry)], axis=1)
+    known: dict[tuple[bytes, Placement, tuple[int, ...], bool], tuple[int, int, int, bool] | None] = {}
     for index in np.flatnonzero(loads + stores + streams).tolist():
-        grid = _grid(shapes, index, chip)
         moves = (int(loads[index]), int(stores[index]), int(streams[index]))
-        chosen = _cheapest(
-            shapes, index, placements[index], grid, moves, (int(load_budget[index]), int(store_budget[index])), chip
-        )
+        budgets = (int(load_budget[index]), int(store_budget[index]))
+        # Blocks of a network and stripes of a layer are often the same.
+        key = (columns[index].tobytes(), placements[index], (*moves, *budgets), bool(keeps[index]))
+        if key not in known:
+            grid = _grid(shapes, index, chip, once=bool(keeps[index]))
+            known[key] = _cheapest(shapes, index, placements[index], grid, moves, budgets, chip)
+        chosen = known[key]
         if chosen is None:
-            stays_mib, cached_mib = int(residency.live_bytes[index]) / MIB, caching.bytes / MIB
+            stays_mib, cached_mib = int(stays[index]) / MIB, caching.bytes / MIB
             raise InfeasibleError(
                 f"layer {network.layers[index].name!r} does not fit beside {stays_mib:.3g} MiB of activations and "
                 f"{cached_mib:.3g} MiB of weights that stay in the scratchpad of {chip.name}"
@@ -92,8 +101,11 @@ def input_rows(shapes: Geometry, index: int | IntArray, rows: IntArray) -> IntAr
     return np.minimum(read, shapes.in_rows[index])
 
 
-def _grid(shapes: Geometry, index: int, chip: Chip) -> tuple[IntArray, IntArray, npt.NDArray[np.bool_]]:
-    """Return candidates (row groups, channels of a tile, rows outer), each of shape (candidates,)."""
+def _grid(shapes: Geometry, index: int, chip: Chip, *, once: bool) -> tuple[IntArray, IntArray, npt.NDArray[np.bool_]]:
+    """Return candidates (row groups, channels of a tile, rows outer), each of shape (candidates,).
+
+    With `once` no weight is loaded twice: rows are the outer loop only where a tile has all channels.
+    """
     rows, outputs = int(shapes.rows[index]), int(shapes.outputs[index])
     granule = chip.array.granules.outputs
     groups = sorted(
@@ -102,7 +114,8 @@ def _grid(shapes: Geometry, index: int, chip: Chip) -> tuple[IntArray, IntArray,
     whole = {min(outputs, granule * 2**power) for power in range(max(1, -(-outputs // granule)).bit_length())}
     part = {2**power for power in range(min(outputs, granule).bit_length())}
     sizes = sorted(whole | part | {outputs})
-    grid = np.array([(g, c, o) for g in groups for c in sizes for o in (0, 1)], np.int64)
+    outer = [(c, o) for c in sizes for o in (0, 1) if not (once and o and c < outputs)]
+    grid = np.array([(g, c, o) for g in groups for c, o in outer], np.int64)
     return grid[:, 0], grid[:, 1], grid[:, 2] == 1
 
 
@@ -118,7 +131,7 @@ def _cheapest(
     """Return the cheapest split that keeps a tile within `budgets` (bytes loaded, stored), None if there is none."""
     depth = int(shapes.depth[index])
     for parts in sorted({min(depth, 2**power) for power in range(depth.bit_length() + 1)}):
-        fits = _fitting(shapes, index, grid, moves, budgets, parts)
+        fits = _fitting(shapes, index, grid, moves, budgets, parts, chip)
         if fits.any():
             few = fits & (grid[0] * -(-shapes.outputs[index] // grid[1]) * parts <= MAX_TILES)
             return _cheapest_of(shapes, index, placement, grid, moves, few if few.any() else fits, parts, chip)
@@ -144,14 +157,21 @@ def _fitting(
     moves: tuple[int, int, int],
     budgets: tuple[int, int],
     parts: int,
+    chip: Chip,
 ) -> npt.NDArray[np.bool_]:
     """Mark the splits of which a tile fits `budgets` when its input channels come in `parts`."""
     inputs, weights, outputs = _tile_sizes(shapes, index, grid, moves)
     largest = -(-shapes.depth[index] // parts) / shapes.depth[index]
-    loads = np.ceil(inputs * largest) + np.ceil(weights * largest)
+    loads, weight_tile = np.ceil(inputs * largest), np.ceil(weights * largest)
+    buffer = chip.weight_buffer_bytes
+    if buffer is None:
+        loads += weight_tile
     if parts > 1:
         loads += partial_bytes(shapes, index, -(-shapes.rows[index] // grid[0]), grid[1])
-    return np.asarray((loads <= budgets[0]) & (np.ceil(outputs) <= budgets[1]), np.bool_)
+    fits = (loads <= budgets[0]) & (np.ceil(outputs) <= budgets[1])
+    if buffer is not None:  # the weights of a tile, beside those of the next unless they come while it computes
+        fits &= (1 if chip.streams_weights else 2) * weight_tile <= buffer
+    return np.asarray(fits, np.bool_)
 
 
 def _cheapest_of(
@@ -178,14 +198,22 @@ def _cheapest_of(
         by_channel = bool(shapes.by_channel[index])
         input_loads = tiles if by_channel else np.where(rows_outer, groups, np.where(groups == 1, 1, tiles))
         weight_loads = np.where(rows_outer & (channel_groups > 1), groups, 1)
-    moved = in_tile * input_loads + weight_loads * stream + store
+    activations, weights = in_tile * input_loads + store, weight_loads * stream
+    moved = activations + weights
+    loads, fetches = (in_tile > 0) * input_loads, (stream > 0) * weight_loads * channel_groups
     rate, latency = transfer_rate(chip)
-    loads = (in_tile > 0) * input_loads + (stream > 0) * weight_loads * channel_groups
-    transfer_s = moved / rate + (parts * loads + (store > 0) * tiles) * latency / transfer_engines(chip)
+    weight_speed, weight_latency = weight_rate(chip)
+    transfer_s = activations / rate + (parts * loads + (store > 0) * tiles) * latency / transfer_engines(chip)
+    fetch_s = weights / weight_speed + parts * fetches * weight_latency / weight_engines(chip)
+    # Two memories move at once, one moves the two after each other.
+    transfer_s = transfer_s + fetch_s if chip.weight_memory is None else np.maximum(transfer_s, fetch_s)
     layer, depth = np.full(len(groups), index), np.full(len(groups), -(-shapes.depth[index] // parts))
     cycles = compute_cycles(shapes, layer, rows * shapes.positions[index], rows, channels, depth, placement, chip)
     compute_s = parts * tiles * cycles / chip.clock.value
-    ends_s = ((in_tile + weight_tile) / parts + out_tile) / rate + 2 * latency  # first load, last store
+    # First load, last store.
+    ends_s = (in_tile / parts + out_tile) / rate + 2 * latency
+    if not chip.streams_weights:
+        ends_s = ends_s + weight_tile / parts / weight_speed
     price_s: FloatArray = np.maximum(compute_s, transfer_s) + ends_s
     # Below this difference the order of events decides the time: take less traffic, then fewer tiles.
     good = np.flatnonzero(price_s <= price_s.min() * (1 + INDIFFERENCE))
@@ -201,6 +229,25 @@ def transfer_rate(chip: Chip) -> tuple[float, float]:
     return chip.host_link.rate.value, chip.host_link.latency.value
 
 
+def weight_rate(chip: Chip) -> tuple[float, float]:
+    """Return (bytes/s, latency in s) of the memory that weights come from: their own, or that of the activations."""
+    if chip.weight_memory is None:
+        return transfer_rate(chip)
+    return chip.weight_memory.rate.value, chip.weight_memory.latency.value
+
+
+def encoded_bytes(weight_bytes: IntArray, chip: Chip) -> IntArray:
+    """Return the bytes of weights as they lie in memory and move, shape as given."""
+    if chip.weight_memory is None or chip.weight_memory.compression.value == 1:
+        return weight_bytes
+    return np.asarray(np.ceil(weight_bytes * chip.weight_memory.compression.value), np.int64)
+
+
 def transfer_engines(chip: Chip) -> int:
     """Return the number of queues that move tiles: the DMA engines, or the one host link."""
     return chip.dram.dma_engines if chip.dram is not None else 1
+
+
+def weight_engines(chip: Chip) -> int:
+    """Return the number of queues that move weights."""
+    return 1 if chip.weight_memory is not None else transfer_engines(chip)

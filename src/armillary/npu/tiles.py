@@ -21,6 +21,8 @@ from armillary.npu.reside import partial_bytes
 from armillary.npu.tile import Tiling, input_rows
 from armillary.workload import ELEMENT_BYTES
 
+_ROUNDING = 1e-14  # relative error of a product of a few shares, with room to spare
+
 BoolArray = npt.NDArray[np.bool_]
 
 
@@ -125,5 +127,12 @@ def _groups(placements: tuple[Placement, ...], layer: IntArray) -> Iterator[tupl
 
 
 def _between(total: IntArray | FloatArray, start: FloatArray, end: FloatArray) -> IntArray:
-    """Return the whole units of `total` from share `start` to `end`; neighbouring shares add up exactly."""
-    return (np.floor(total * end) - np.floor(total * start)).astype(np.int64)
+    """Return the whole units of `total` from share `start` to `end`; neighbouring shares add up exactly.
+
+    No share takes more than its size rounded up: a product that rounding left just below a whole number counts as it.
+    """
+    return (_whole(total * end) - _whole(total * start)).astype(np.int64)
+
+
+def _whole(units: FloatArray) -> FloatArray:
+    return np.floor(units * (1 + _ROUNDING) + _ROUNDING)

@@ -21,7 +21,7 @@ class Variant:
 
 
 def variants(chip: Chip) -> tuple[Variant, ...]:
-    """Return the variants of `chip`: DMA queue, scratchpad, parameter cache, array rate, and each link."""
+    """Return the variants of `chip`: DMA queue, scratchpad, parameter cache, array rate, each link, issue cost."""
     pad = chip.scratchpad
     found: list[Variant] = []
     if chip.dram is not None:
@@ -37,7 +37,7 @@ def variants(chip: Chip) -> tuple[Variant, ...]:
         found.append(Variant("twice the parameter cache", with_room))
     rates = {
         name: {dtype: TWICE * rate for dtype, rate in values.items()}
-        for name in ("macs_per_cycle", "depthwise_macs_per_cycle")
+        for name in ("macs_per_cycle", "depthwise_macs_per_cycle", "outputs_per_cycle")
         if (values := getattr(chip.array, name)) is not None
     }
     found.append(Variant("twice the array rate", _changed(chip, array=chip.array.model_copy(update=rates))))
@@ -45,10 +45,18 @@ def variants(chip: Chip) -> tuple[Variant, ...]:
         update = {"rate": _times(chip.dram.rate)}
         if chip.dram.engine_rate is not None:
             update["engine_rate"] = _times(chip.dram.engine_rate)
-        found.append(Variant("twice the DRAM rate", _changed(chip, dram=chip.dram.model_copy(update=update))))
+        found.append(
+            Variant(f"twice the {chip.dram.kind} rate", _changed(chip, dram=chip.dram.model_copy(update=update)))
+        )
+    if chip.weight_memory is not None:
+        memory = chip.weight_memory.model_copy(update={"rate": _times(chip.weight_memory.rate)})
+        found.append(Variant("twice the weight memory rate", _changed(chip, weight_memory=memory)))
     if chip.host_link is not None:
         faster = chip.host_link.model_copy(update={"rate": _times(chip.host_link.rate)})
         found.append(Variant("twice the host link rate", _changed(chip, host_link=faster)))
+    if chip.control.issue_cost.value > 0:
+        sooner = chip.control.model_copy(update={"issue_cost": _times(chip.control.issue_cost, 1 / TWICE)})
+        found.append(Variant("half the issue cost", _changed(chip, control=sooner)))
     return tuple(found)
 
 
@@ -56,5 +64,5 @@ def _changed(chip: Chip, **parts: object) -> Chip:
     return chip.model_copy(update=parts)
 
 
-def _times(quantity: Quantity) -> Quantity:
-    return replace(quantity, value=TWICE * quantity.value, low=None, high=None)
+def _times(quantity: Quantity, factor: float = TWICE) -> Quantity:
+    return replace(quantity, value=factor * quantity.value, low=None, high=None)

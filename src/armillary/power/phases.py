@@ -3,7 +3,8 @@
 In:  a model, a GPU, a tensor-parallel degree, arrays of prompts, batches and contexts.
 Out: `Phases`, at the boost clock and the default power limit; `dynamic_factor` and `slow_down` for other clocks.
 Model: (1) a pass of m tokens takes its matrix products, each the longer of compute and memory (costs/gemm.py), its
-           attention (costs/attention.py), two all-reduces a layer (costs/all_reduce.py) and a fixed cost a kernel;
+           attention (costs/attention.py), two all-reduces a layer (costs/all_reduce.py) and a gap a kernel; it takes no
+           less than the host needs to launch its kernels one by one;
        (2) a prompt also takes a fixed cost of the engine; a decode step also reads its caches;
        (3) power = idle + active + energy of an operation x FLOP/s + energy of a byte x bytes/s, held at
            limit x (1 + overshoot); the peak of a prompt is that of its products and what lies between them, its mean
@@ -38,6 +39,7 @@ from armillary.workload.language_models import LanguageModel
 
 FloatArray = npt.NDArray[np.float64]
 
+PROMPT_LAUNCHES = 6  # that a layer takes more for a prompt than for a step: mask, padding, copies into the cache
 CROSS_KERNELS = 5  # that a second attention adds to a layer: norm, query, attention, output, residual
 
 
@@ -79,7 +81,8 @@ class _Pass:
     compute_s: FloatArray
     memory_s: FloatArray
     links_s: FloatArray
-    launch_s: FloatArray
+    gaps_s: FloatArray
+    launch_s: FloatArray  # that the host needs to launch all kernels
     flop: FloatArray
     bytes: FloatArray
 
@@ -162,18 +165,19 @@ def _prefill(
 ) -> tuple[Parts, FloatArray, FloatArray, FloatArray]:
     """Return the parts, operations and bytes of the products, and operations of attention, of one GPU."""
     heads = model.heads / fabric.devices
-    one = _pass(model, device, fabric, prompt * batch, model.prompt_layers, cross=False)
+    one = _pass(model, device, fabric, prompt * batch, model.prompt_layers, more=PROMPT_LAUNCHES)
     head = _head(model, device, fabric, batch)
     attention = model.prompt_layers * attention_s(
         batch, heads, prompt, model.head_width, device, whole_square=model.whole_square
     )
+    waits_s = _waits_s(one, one.compute_s + one.memory_s + one.links_s + one.gaps_s + attention)
     attended = attention_flop(prompt, model.head_width, whole_square=model.whole_square)
     parts = Parts(
         one.compute_s + head.compute_s,
         one.memory_s + head.memory_s,
         attention,
         one.links_s,
-        one.launch_s + gpu.timing.request.value,
+        one.gaps_s + waits_s + gpu.timing.request.value,
     )
     return parts, one.flop + head.flop, one.bytes + head.bytes, model.prompt_layers * heads * batch * attended
 
@@ -189,14 +193,22 @@ def _decode(
     head = _head(model, device, fabric, batch)
     cached = batch * context * cached_bytes_per_gpu(model, fabric.devices, device.element_bytes)
     attended = 4.0 * model.decoder_layers * model.query_width / fabric.devices * batch * context
+    cache_s = cache_read_s(cached, device)
+    waits_s = _waits_s(one, one.compute_s + one.memory_s + cache_s + one.links_s + one.gaps_s)
     parts = Parts(
         one.compute_s + head.compute_s,
-        one.memory_s + head.memory_s + cache_read_s(cached, device),
+        one.memory_s + head.memory_s + cache_s,
         zero,
         one.links_s,
-        one.launch_s,
+        one.gaps_s + waits_s,
     )
     return parts, one.flop + head.flop + attended, one.bytes + head.bytes + cached
+
+
+def _waits_s(one: _Pass, busy_s: FloatArray) -> FloatArray:
+    """Return the seconds that the GPU waits for the host, which launches one kernel after the other."""
+    waits: FloatArray = np.maximum(0.0, one.launch_s - busy_s)
+    return waits
 
 
 def cached_bytes_per_gpu(model: LanguageModel, devices: int, element_bytes: float) -> float:
@@ -205,7 +217,14 @@ def cached_bytes_per_gpu(model: LanguageModel, devices: int, element_bytes: floa
 
 
 def _pass(
-    model: LanguageModel, device: Device, fabric: Fabric, tokens: FloatArray, layers: int, *, cross: bool
+    model: LanguageModel,
+    device: Device,
+    fabric: Fabric,
+    tokens: FloatArray,
+    layers: int,
+    *,
+    cross: bool = False,
+    more: int = 0,
 ) -> _Pass:
     """Return what passing `tokens` through `layers` costs one GPU, attention and caches aside."""
     share = fabric.devices
@@ -223,7 +242,8 @@ def _pass(
         compute_s=layers * np.sum([product.compute_s for product in products], axis=0),
         memory_s=layers * np.sum([product.memory_s for product in products], axis=0),
         links_s=layers * reduces * all_reduce_s(message, fabric),
-        launch_s=np.full_like(tokens, layers * kernels * device.kernel_s),
+        gaps_s=np.full_like(tokens, layers * kernels * device.kernel_s),
+        launch_s=np.full_like(tokens, layers * (kernels + reduces + more) * device.launch_s),
         flop=layers * np.sum([product.flop for product in products], axis=0),
         bytes=layers * np.sum([product.bytes for product in products], axis=0),
     )
@@ -243,6 +263,7 @@ def _product(device: Device, m: FloatArray, n: float, k: float) -> _Pass:
         compute_s=np.where(compute_s > memory_s, compute_s, 0.0),
         memory_s=np.where(compute_s > memory_s, 0.0, memory_s),
         links_s=zero,
+        gaps_s=zero,
         launch_s=zero,
         flop=gemm_flop(m, n, k),
         bytes=moved,

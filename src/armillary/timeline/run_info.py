@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from platform import node, python_version
 
@@ -30,6 +31,7 @@ class RunInfo:
         return cls(datetime.now(UTC).isoformat(timespec="seconds"), node(), wall_s, versions)
 
 
+@cache  # reading an installed package's metadata takes 1 ms, and it does not change while we run
 def _version(name: str) -> str:
     try:
         return version(name)

@@ -7,17 +7,24 @@ Out: its `Reference` records (results of runs) and `OperatorReference` records (
 from __future__ import annotations
 
 from importlib.resources import as_file, files
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from armillary.errors import unknown_name
-from armillary.hardware import Quantity
-from armillary.hardware.quantity import Dimension
+from armillary.errors import InputError, unknown_name
 from armillary.store import load_model
+from armillary.units import parse
 
 Text = Annotated[str, Field(strict=True, min_length=1)]
 Size = Annotated[int, Field(strict=True, gt=0)]
+
+# Quantity -> its dimension in a file, and the symbol of its base unit.
+QUANTITIES: Final = {
+    "latency_s": ("s", "s"),
+    "energy_j": ("j", "J"),
+    "ops_per_s": ("ops_per_s", "OP/s"),
+    "throughput_per_s": ("hz", "/s"),
+}
 
 
 class Reference(BaseModel):
@@ -26,21 +33,39 @@ class Reference(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     name: Text
-    quantity: Literal["latency_s"]
-    "Field of the result that it is compared with."
-    value: Annotated[Quantity, Dimension("s")]
+    quantity: Literal["latency_s", "energy_j", "ops_per_s", "throughput_per_s"]
+    "Field of the result that it is compared with; operations are two a multiply-accumulate, at the throughput."
+    value: Text
+    "With its unit; items per second in Hz."
     model: Text
     chip: Text
+    batch: Size = 1
+    queue_depth: Size = 1
+    width: Annotated[float, Field(gt=0)] = 1.0
+    sequence: Size | None = None
     resolution: Annotated[int, Field(strict=True, gt=0)] | None = None
     dtype: Text = "int8"
     source: Text
     calibration: Annotated[bool, Field(strict=True)]
     "True if parameters were fitted on it: then it is no evidence."
 
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        try:
+            _ = self.number
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return self
+
     @property
-    def seconds(self) -> float:
-        """The figure in seconds."""
-        return self.value.value
+    def number(self) -> float:
+        """The figure in the base unit of its quantity."""
+        return parse(self.value, QUANTITIES[self.quantity][0])
+
+    @property
+    def unit(self) -> str:
+        """Symbol of that unit."""
+        return QUANTITIES[self.quantity][1]
 
 
 class OperatorReference(BaseModel):

@@ -58,18 +58,34 @@ def mean_absolute_error(scores: Iterable[Score]) -> float | None:
 
 
 def _score(reference: Reference) -> Score:
-    run = npu.run(reference.model, chip=reference.chip, dtype=reference.dtype, resolution=reference.resolution)
-    obtained = run.latency_s
+    run = npu.run(
+        reference.model,
+        chip=reference.chip,
+        dtype=reference.dtype,
+        resolution=reference.resolution,
+        batch=reference.batch,
+        queue_depth=reference.queue_depth,
+        width=reference.width,
+        sequence=reference.sequence,
+    )
+    obtained = _figure(run, reference.quantity)
     return Score(
         reference.name,
         reference.quantity,
-        "s",
-        reference.seconds,
+        reference.unit,
+        reference.number,
         obtained,
-        obtained / reference.seconds - 1,
+        obtained / reference.number - 1,
         reference.calibration,
         reference.source,
     )
+
+
+def _figure(run: npu.NpuResult, quantity: str) -> float:
+    """Return the figure of `run` that `quantity` names."""
+    if quantity == "ops_per_s":
+        return 2 * run.macs / run.batch * run.throughput_per_s
+    return float(getattr(run, quantity))
 
 
 def _operator_score(reference: OperatorReference) -> Score:

@@ -2,7 +2,7 @@
 
 In:  a name of the model zoo or a model file (`load_model`).
 Out: a frozen `Graph` of operators over shaped, typed tensors; weights are shapes, never values.
-`zoo` holds the published networks, importers read files (ONNX; more by the entry-point group `armillary.importers`),
+`zoo` holds the published networks, `language_models` the sizes of language models in service, importers read files (ONNX; more by the entry-point group `armillary.importers`),
 `recognise` puts functions together that exporters write in pieces,
 `ServiceTime` and `ActivityProfile` carry what a system measured to the next system.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from armillary.workload import zoo
 from armillary.workload.graph import ELEMENT_BYTES, Activation, Graph, Operator, OpKind, Tensor, Window, operator_macs
+from armillary.workload.language_models import LanguageModel, language_model_names, load_language_model
 from armillary.workload.precision import with_dtype
 from armillary.workload.recognise import recognise
 from armillary.workload.records import ActivityProfile, ServiceTime
@@ -21,12 +22,15 @@ __all__ = [
     "Activation",
     "ActivityProfile",
     "Graph",
+    "LanguageModel",
     "OpKind",
     "Operator",
     "ServiceTime",
     "Tensor",
     "Window",
     "importer_suffixes",
+    "language_model_names",
+    "load_language_model",
     "load_model",
     "operator_macs",
     "recognise",

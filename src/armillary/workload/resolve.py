@@ -58,6 +58,15 @@ def load_model(
     Raises:
         InputError: no such model or file, a suffix that no importer reads, or sizes that do not fit the model.
     """
+    if canonical_name(str(name_or_path)) in _zoo_names():
+        if shapes:
+            raise InputError(
+                f"shapes are for model files, {name_or_path} is a network of the zoo",
+                hint="use the resolution or sequence, and the batch",
+            )
+        return zoo.build(
+            str(name_or_path), resolution=resolution, sequence=sequence, batch=batch, width=width, dtype=dtype or "int8"
+        )
     path = Path(name_or_path)
     suffix = path.suffix.lower()
     importers = _importers()
@@ -72,16 +81,11 @@ def load_model(
             )
         importer: Importer = importers[suffix].load()
         return importer(path, shapes=shapes, dtype=dtype)
-    if canonical_name(str(name_or_path)) not in {canonical_name(name) for name in zoo.names()}:
-        raise _unreadable(name_or_path, importers)
-    if shapes:
-        raise InputError(
-            f"shapes are for model files, {name_or_path} is a network of the zoo",
-            hint="use the resolution or sequence, and the batch",
-        )
-    return zoo.build(
-        str(name_or_path), resolution=resolution, sequence=sequence, batch=batch, width=width, dtype=dtype or "int8"
-    )
+    raise _unreadable(name_or_path, importers)
+
+
+def _zoo_names() -> set[str]:
+    return {canonical_name(name) for name in zoo.names()}
 
 
 def _importers() -> dict[str, EntryPoint]:

@@ -4,7 +4,7 @@ In:  `build("mobilenet_v2", resolution=224, batch=1, width=1.0, dtype="int8")`, 
 match without regard to case, `-` and `_`.
 Out: a `Graph` up to the logits (no softmax, no dropout, no auxiliary heads); weights are shapes.
 `cards()` lists what there is, each with its published MACs and parameters; a new network is a builder in a file of its
-family and one card in `vision_cards.py` or `sequence_cards.py`.
+family and one card in `vision_cards.py`, `sequence_cards.py` or `tiny_cards.py`.
 """
 
 from __future__ import annotations

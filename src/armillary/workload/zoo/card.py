@@ -1,6 +1,6 @@
 """What is known of one network of the zoo.
 
-In:  the rows of `vision_cards` and `sequence_cards`. Out: the `Card` record.
+In:  the rows of `vision_cards`, `tiny_cards` and `sequence_cards`. Out: the `Card` record.
 """
 
 from __future__ import annotations

@@ -15,9 +15,10 @@ from armillary.workload.graph import Graph
 from armillary.workload.precision import with_dtype
 from armillary.workload.zoo.card import Card
 from armillary.workload.zoo.sequence_cards import SEQUENCE_CARDS
+from armillary.workload.zoo.tiny_cards import TINY_CARDS
 from armillary.workload.zoo.vision_cards import VISION_CARDS
 
-_CARDS: Final[tuple[Card, ...]] = (*VISION_CARDS, *SEQUENCE_CARDS)
+_CARDS: Final[tuple[Card, ...]] = (*VISION_CARDS, *TINY_CARDS, *SEQUENCE_CARDS)
 MAX_SIZE: Final = 1 << 20  # pixels a side, tokens, items
 
 

@@ -23,12 +23,17 @@ _V2_STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96
 
 def mobilenet_v1(x: Feature, width: float) -> Feature:
     """Thirteen depthwise-separable blocks after one full convolution."""
-    relu6 = Activation.RELU6
-    x = x.conv_bn("stem", round_channels(32, width), 3, stride=2, activation=relu6)
-    for index, (channels, stride) in enumerate(_V1_BLOCKS, start=1):
-        x = x.conv_bn(f"block{index}/depthwise", x.channels, 3, stride=stride, groups=x.channels, activation=relu6)
-        x = x.conv_bn(f"block{index}/pointwise", round_channels(channels, width), 1, activation=relu6)
+    x = v1_features(x, width, activation=Activation.RELU6)
     return x.global_pool("pool").flatten("flatten").dense("classifier", 1000)
+
+
+def v1_features(x: Feature, width: float, *, activation: Activation) -> Feature:
+    """Return the map behind the blocks of V1."""
+    x = x.conv_bn("stem", round_channels(32, width), 3, stride=2, activation=activation)
+    for index, (channels, stride) in enumerate(_V1_BLOCKS, start=1):
+        x = x.conv_bn(f"block{index}/depthwise", x.channels, 3, stride=stride, groups=x.channels, activation=activation)
+        x = x.conv_bn(f"block{index}/pointwise", round_channels(channels, width), 1, activation=activation)
+    return x
 
 
 def mobilenet_v2(x: Feature, width: float) -> Feature:

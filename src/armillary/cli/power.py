@@ -1,0 +1,59 @@
+"""`armillary power`: what language models draw and take on GPUs.
+
+In:  arguments. Out: a short table or strict JSON, and a run folder with `--out`.
+"""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+from armillary.cli.common import Common
+from armillary.cli.present import present
+
+app = App(name="power", help="Power, latency and energy of language models, from one GPU to a row of servers.")
+
+
+@app.command
+def profile(
+    *,
+    model: str,
+    gpu: str,
+    prompt: int,
+    tp: int = 1,
+    batch: int = 1,
+    output: int = 128,
+    clock_mhz: float | None = None,
+    power_cap_w: float | None = None,
+    dtype: str = "fp16",
+    common: Common = Common(),
+) -> int:
+    """Report latency, power and energy of a batch of prompts, and what bounds prefill and decode.
+
+    Args:
+        model: a language model of `armillary catalog language-models`.
+        gpu: a GPU of `armillary catalog gpus`, or a YAML file.
+        prompt: tokens of each prompt.
+        tp: degree of tensor parallelism: GPUs that share each layer.
+        batch: prompts at once.
+        output: tokens of each answer.
+        clock_mhz: clock to which the GPUs are locked, MHz; boost when left out.
+        power_cap_w: power limit of each GPU, watts; the default limit when left out.
+        dtype: element type of weights, activations and caches (fp16, fp8, int8, ...).
+    """
+    from armillary import power
+
+    return present(
+        power.profile(
+            model=model,
+            gpu=gpu,
+            prompt=prompt,
+            tp=tp,
+            batch=batch,
+            output=output,
+            clock_mhz=clock_mhz,
+            power_cap_w=power_cap_w,
+            dtype=dtype,
+            seed=common.seed,
+        ),
+        common,
+    )
