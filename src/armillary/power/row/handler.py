@@ -19,9 +19,9 @@ from armillary.engine.trace import Reason
 from armillary.power.policies.contract import BRAKE_ENGAGING, BRAKE_OFF, BRAKE_ON, BRAKE_RELEASING, ENGAGE
 from armillary.power.row.lanes import LANE_DONE, arrive, begin_segment, lane_done, reclock
 from armillary.power.row.records import BRAKE, HIGH, LOW, MS, NOBODY, ROW_STATE, RowState
-from armillary.power.row.statistics import close, settle
+from armillary.power.row.statistics import close, open_watch, settle
 
-ARRIVES, READS, MARKS, SENDS, LANDS, TELEMETRY, TRAINS, CLOSES = 0, 2, 3, 4, 5, 6, 7, 8  # beside LANE_DONE
+ARRIVES, READS, MARKS, SENDS, LANDS, TELEMETRY, TRAINS, CLOSES, OPENS = 0, 2, 3, 4, 5, 6, 7, 8, 9  # beside LANE_DONE
 _CAPACITY = int(Reason.CAPACITY)
 _as_row = caster(ROW_STATE)
 
@@ -45,6 +45,8 @@ def handle(state: RowState, calendar: Calendar, now: int, kind: int, payload: in
         state.row[0]["lost"] = payload
     elif kind == CLOSES:
         close(state, now)
+    elif kind == OPENS:
+        open_watch(state, now)
     else:
         begin_segment(state, calendar, now, payload)
 

@@ -102,6 +102,7 @@ REQUEST = np.dtype(
         ("tokens", np.int32),  # to generate
         ("cache_step", np.float32),  # ticks that reading its key-value cache adds to each decode step
         ("finish", np.float64),  # tokens of the lane at which it is done
+        ("arrived", np.int64),
         ("started", np.int64),  # its prefill
         ("ended", np.int64),
     ]
@@ -127,7 +128,7 @@ STATISTICS = np.dtype(
         ("bin", np.int64),  # ticks of one bin of the history
         ("bin_index", np.int64),  # present bin
         ("bin_end", np.int64),
-        ("closed", np.int64),  # 1: the watch is over
+        ("closed", np.int64),  # 1: the watch has not begun, or is over
     ]
 )
 WINDOW = np.dtype(

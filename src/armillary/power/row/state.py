@@ -46,10 +46,11 @@ class Watch:
     sample: int
     windows: tuple[int, ...]  # over which the largest rise is sought
     bin: int
-    until: int
+    until: int  # tick of its end
     ups_deadline: int
     heating: npt.NDArray[np.float64]  # heat of the breaker per tick at n per mille of the budget; below it, cooling
     log: int = 0  # decisions to keep
+    opens: int = 0  # tick from which on power counts; before, the row warms up
 
 
 def new_state(
@@ -89,6 +90,7 @@ def new_state(
     statistics = np.zeros(1, at.STATISTICS)
     statistics["sample"], statistics["bin"], statistics["over_since"] = watch.sample, watch.bin, -1
     statistics["bin_end"], statistics["ups_deadline"] = watch.bin, watch.ups_deadline
+    statistics["closed"] = int(watch.opens > 0)
     statistics["share"] = min(int(row["power_mw"][0]) * 1000 // budget_mw, len(watch.heating) - 1)
     windows = np.zeros(len(watch.windows), at.WINDOW)
     windows["length"] = np.array(watch.windows) // watch.sample

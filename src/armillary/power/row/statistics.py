@@ -4,8 +4,8 @@ In:  `note(state, now, power)` whenever the power may change; it holds from then
 Out: in `RowState.statistics`, `histogram`, `windows`, `history`: distribution at the sampling interval (100 ms), peak,
 largest rise within each window, heat of the breaker, time over budget, energy and peak of each bin of the history.
 Power is a step function, so all samples between two changes are one run: each change costs a few operations, whatever
-the interval. A rise within w is u(t) - min of u over [t - w, t], of samples. Sample k, at tick k x interval, sees the
-last change at or before its tick.
+the interval. A rise within w is u(t) - min of u over [t - w, t], of samples. Sample k, k intervals after the watch
+began, sees the last change at or before its tick.
 """
 
 from __future__ import annotations
@@ -105,6 +105,18 @@ def _end_of_excess(state: RowState, now: int) -> None:
     totals["over_longest"] = max(totals["over_longest"], lasted)
     if lasted >= totals["ups_deadline"]:
         totals["ups_trips"] += 1
+
+
+@njit(inner=True)
+def open_watch(state: RowState, now: int) -> None:
+    """Begin to watch: what came before does not count. Samples are counted from here on."""
+    totals = state.statistics[0]
+    totals["since"] = totals["next"] = now
+    totals["closed"] = 0
+    totals["bin_index"] = 0
+    totals["bin_end"] = now + totals["bin"]
+    if state.row[0]["power_mw"] > state.row[0]["budget_mw"]:
+        totals["over_since"] = now
 
 
 @njit(inner=True)
