@@ -2,8 +2,8 @@
 
 In:  a language model and a GPU by name (`profile`), arrays of cases (`phases`), the requests of a service
      (`service_columns`).
-Out: `PhaseProfile`, `Phases`, and the columns that a row of servers plays (`row/`, which imports numba: import it inside
-functions only). `training_iteration` and `capped_training` are the same for training jobs.
+Out: `PhaseProfile`, `Phases`, and the columns that a row of servers plays (`row/`, which imports numba: import it
+inside functions only). `training_iteration` and `capped_training` are the same for training jobs.
 """
 
 from __future__ import annotations
