@@ -11,8 +11,9 @@ Intervals come from resampling whole days (`history.resampled_days`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,12 +24,15 @@ from armillary.power.history import PowerHistory, daily_largest, largest_interva
 from armillary.power.response import Latencies, Response
 from armillary.power.slo import PROMISED, Slo
 from armillary.stats import Interval
+from armillary.store import dumps_strict, writing_run
 
 if TYPE_CHECKING:
     from armillary.power.replay import ReplayDays
 
 FloatArray = npt.NDArray[np.float64]
 
+KIND = "power derive"
+SCHEMA = 1
 PPM = 1_000_000
 RISES_S = (2.0, 5.0, 40.0)
 GAPS = (0.03, 0.06, 0.09, 0.12, 0.15)  # of T1 below T2
@@ -36,6 +40,7 @@ LOSSES_LOW1 = (0.01, 0.03, 0.05)  # of latency that the first lock of low priori
 LOSSES_LOW2 = (0.05, 0.075, 0.10, 0.15)
 LOSSES_HIGH2 = (0.01, 0.025, 0.05)
 MOST_SERVERS = 2.0  # times those of the history
+MARGINS = (0.0, 0.01, 0.02, 0.03, 0.05)  # of the map
 QUANTILES = {"p50": 0.5, "p99": 0.99}
 
 
@@ -82,6 +87,15 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class MapCell:
+    """The largest safe number of servers where T2 keeps a margin and T1 a gap below it."""
+
+    margin: float
+    gap: float
+    servers: int
+
+
+@dataclass(frozen=True, slots=True)
 class Derivation:
     """What a history says on thresholds and servers."""
 
@@ -99,11 +113,63 @@ class Derivation:
     impact: Mapping[str, float]  # high_p50, high_p99, low_p50, low_p99 at `servers.value`
     slo: Slo
     candidates: tuple[Candidate, ...]
+    threshold_map: tuple[MapCell, ...]  # empty unless it was asked for
     seed: int
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
-        """Return all of it."""
-        return asdict(self)
+        """Return the content of `result.json`."""
+        figures = asdict(self)
+        frame = {name: figures.pop(name) for name in ("seed", "inputs")}
+        return {"schema": SCHEMA, "kind": KIND, **frame, "result": figures}
+
+    def summary(self) -> Sequence[tuple[str, str]]:
+        """Return the rows for the terminal."""
+        set_to, servers = self.thresholds, self.servers
+        return [
+            (
+                "history",
+                f"{self.history_days} days of {self.history_servers} servers, peak {self.peak_utilisation:.1%}",
+            ),
+            *(
+                (
+                    f"rise within {one.within_s:g} s",
+                    f"{one.largest.value:.1%} ({one.largest.low:.1%} .. {one.largest.high:.1%})",
+                )
+                for one in self.rises
+            ),
+            ("T2", f"{self.t2.value:.1%} ({self.t2.low:.1%} .. {self.t2.high:.1%}) for {self.history_servers} servers"),
+            (
+                "largest safe",
+                f"{servers.value:.0f} servers ({servers.low:.0f} .. {servers.high:.0f} over resampled days)",
+            ),
+            ("set there", f"T1 {set_to.t1:.1%}, T2 {set_to.t2:.1%}, hysteresis {set_to.hysteresis:.1%}"),
+            (
+                "clocks",
+                f"low {set_to.low1_mhz} MHz over T1, {set_to.low2_mhz} over T2; high {set_to.high2_mhz} ({self.gpu})",
+            ),
+            ("impact", ", ".join(f"{name.replace('_', ' ')} {value:+.1%}" for name, value in self.impact.items())),
+            ("bound by", f"the largest rise within {self.latency_s:g} s; faster actuators would raise T2"),
+            ("trust", "an open-loop replay of this history; confirm with armillary power size"),
+        ]
+
+    def save(self, folder: Path, *, overwrite: bool = False) -> Path:
+        """Write `result.json`, the candidates as CSV, and the page; return the folder.
+
+        Raises:
+            InputError: the folder is not empty, and holds no run of ours or `overwrite` is not given.
+        """
+        import polars as pl
+
+        from armillary.power.figures_derive import page
+
+        about = {"schema": SCHEMA, "seed": self.seed, "inputs": self.inputs}
+        with writing_run(folder, kind=KIND, about=about, overwrite=overwrite) as run:
+            run.write_text("result.json", dumps_strict(self.to_json()))
+            rows = [asdict(one.thresholds) | {"servers": one.servers} for one in self.candidates]
+            run.write_text("candidates.csv", pl.DataFrame(rows).write_csv())
+            run.write_text("report.html", page(self))
+        return folder
 
 
 def derive_thresholds(
@@ -114,8 +180,10 @@ def derive_thresholds(
     slo: Slo = PROMISED,
     margin: float = 0.0,
     hysteresis: float = 0.05,
+    threshold_map: bool = False,
     resamples: int = 500,
     seed: int = 0,
+    inputs: Mapping[str, str] | None = None,
 ) -> Derivation:
     """Return thresholds, clocks and servers for a row with this history.
 
@@ -126,8 +194,10 @@ def derive_thresholds(
         slo: what customers are promised.
         margin: that T2 keeps below what the rises allow, share of the budget.
         hysteresis: below each threshold at which it lets go.
+        threshold_map: also judge every pair of a margin of T2 and a gap of T1, at the clocks that were found.
         resamples: of days.
         seed: of the resampling.
+        inputs: recorded with the result.
 
     Raises:
         InputError: a margin or hysteresis outside 0 to 1.
@@ -170,7 +240,9 @@ def derive_thresholds(
         impact=impacts(days.held.sum(axis=0), response),
         slo=slo,
         candidates=tuple(judged.values()),
+        threshold_map=tuple(_map(judge, relative)) if threshold_map else (),
         seed=seed,
+        inputs=inputs or {},
     )
 
 
@@ -286,6 +358,15 @@ def _sweep(judge: _Judge, first: Thresholds) -> dict[Thresholds, Candidate]:
                 judged[tried] = judge.candidate(tried)
         best = max(judged, key=lambda one: judged[one].merit)
     return judged
+
+
+def _map(judge: _Judge, relative: Thresholds) -> list[MapCell]:
+    """Return a cell for each pair of margin and gap."""
+    return [
+        MapCell(margin, gap, replace(judge, margin=margin).most(replace(relative, t1=relative.t2 - gap)))
+        for margin in MARGINS
+        for gap in GAPS
+    ]
 
 
 def _servers_interval(judge: _Judge, relative: Thresholds, found: int, resamples_of: npt.NDArray[np.int64]) -> Interval:

@@ -18,7 +18,11 @@ Progress = Callable[[float], None]
 
 
 def in_processes(
-    function: Callable[[Job], Answer], jobs: Sequence[Job], *, workers: int | None = None, progress: Progress | None = None
+    function: Callable[[Job], Answer],
+    jobs: Sequence[Job],
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
 ) -> list[Answer]:
     """Return `function` of each job.
 

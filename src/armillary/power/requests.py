@@ -60,10 +60,10 @@ def generate(
     pieces = int(np.ceil(curve.seconds / piece_s))
     for piece in range(pieces):
         end_s = min((piece + 1) * piece_s, curve.seconds)
-        parts = [stream.until(end_s, tick_s) for stream in streams]
+        parts = [stream.until(end_s, tick_s) for stream in streams] or [(np.zeros(0, np.int64),) * 3]
         sizes = [len(part[0]) for part in parts]
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        group = np.repeat(np.arange(len(sources)), sizes)
+        group = np.repeat(np.arange(len(parts)), sizes)
         order = np.lexsort((group, columns[0]))
         yield RequestColumns(columns[0][order], group[order], columns[1][order], columns[2][order])
 

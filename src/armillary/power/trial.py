@@ -1,8 +1,8 @@
 """One number of servers and one seed: a row without caps and under each policy, on the same requests.
 
 In:  a `Plan` (row, days, mix, what varies), servers, policies, a seed.
-Out: an `Outcome` a policy: brakes, trips, rises, latency and throughput against the uncapped row, energy, what the meter
-     saw, and which limits of the SLO it breaks. The uncapped row is played once for all policies.
+Out: an `Outcome` a policy: brakes, trips, rises, latency and throughput against the uncapped row, energy, what the
+     meter saw, and which limits of the SLO it breaks. The uncapped row is played once for all policies.
 """
 
 from __future__ import annotations
