@@ -16,6 +16,7 @@ from bench import (
     npu_speed,
     npu_vela,
     power_azure,
+    power_plan,
 )
 from bench.benchmark import Benchmark
 
@@ -28,6 +29,7 @@ FAMILIES = (
     npu_speed,
     npu_vela,
     power_azure,
+    power_plan,
     command_line,
 )
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 from cyclopts import App
 
 from armillary.cli.common import Common
+from armillary.cli.power_plan import characterize, compare, derive, size
 from armillary.cli.present import present
 
 app = App(name="power", help="Power, latency and energy of language models, from one GPU to a row of servers.")
+for verb in (characterize, derive, size, compare):
+    app.command(verb)
 
 
 @app.command

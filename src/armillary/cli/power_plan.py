@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from armillary.cli.common import Common, Flag
 from armillary.cli.present import present
@@ -169,12 +169,6 @@ def compare(
         progress=progress_of(common),
     )
     return present(result, common)
-
-
-def register(app: App) -> None:
-    """Add the verbs to `armillary power`."""
-    for verb in (characterize, derive, size, compare):
-        app.command(verb)
 
 
 def progress_of(common: Verbosity) -> Callable[[float], None] | None:
