@@ -12,7 +12,7 @@ from __future__ import annotations
 from armillary.power.capping import Capped, settled_clock_mhz, under_cap
 from armillary.power.characterize import Characterization, characterize
 from armillary.power.compare import Comparison, compare
-from armillary.power.derive import Derivation
+from armillary.power.derive_result import Derivation
 from armillary.power.derive_row import derive
 from armillary.power.history import PowerHistory
 from armillary.power.memory import require_fit

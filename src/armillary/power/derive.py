@@ -11,29 +11,25 @@ Intervals come from resampling whole days (`history.resampled_days`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from armillary.errors import InfeasibleError, InputError
+from armillary.power.derive_result import Candidate, Derivation, MapCell, Rise, Thresholds
 from armillary.power.history import PowerHistory, daily_largest, largest_interval, resampled_days
 from armillary.power.response import Latencies, Response
 from armillary.power.slo import PROMISED, Slo
 from armillary.stats import Interval
-from armillary.store import dumps_strict, writing_run
 
 if TYPE_CHECKING:
     from armillary.power.replay import ReplayDays
 
 FloatArray = npt.NDArray[np.float64]
 
-KIND = "power derive"
-SCHEMA = 1
-PPM = 1_000_000
 RISES_S = (2.0, 5.0, 40.0)
 GAPS = (0.03, 0.06, 0.09, 0.12, 0.15)  # of T1 below T2
 LOSSES_LOW1 = (0.01, 0.03, 0.05)  # of latency that the first lock of low priority may cost
@@ -42,134 +38,6 @@ LOSSES_HIGH2 = (0.01, 0.025, 0.05)
 MOST_SERVERS = 2.0  # times those of the history
 MARGINS = (0.0, 0.01, 0.02, 0.03, 0.05)  # of the map
 QUANTILES = {"p50": 0.5, "p99": 0.99}
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """What POLCA is set to: shares of the budget, MHz."""
-
-    t1: float
-    t2: float
-    hysteresis: float
-    low1_mhz: int
-    low2_mhz: int
-    high2_mhz: int
-
-    def mind(self) -> dict[str, int]:
-        """Return the parameters of the policy `polca`."""
-        shares = {"t1_ppm": self.t1, "t2_ppm": self.t2, "hysteresis_ppm": self.hysteresis}
-        whole = {name: round(share * PPM) for name, share in shares.items()}
-        clocks = {"low1_mhz": self.low1_mhz, "low2_mhz": self.low2_mhz, "high2_mhz": self.high2_mhz}
-        return whole | clocks | {"release_ppm": whole["t2_ppm"] - whole["hysteresis_ppm"]}
-
-
-@dataclass(frozen=True, slots=True)
-class Rise:
-    """The largest rise of row power within a time, share of the budget."""
-
-    within_s: float
-    largest: Interval
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """Thresholds that were judged, and the most servers that brake nothing and keep the SLO under them."""
-
-    thresholds: Thresholds
-    servers: int
-    low_mean_impact: float  # at that number, weighted by load
-    high_mean_impact: float
-
-    @property
-    def merit(self) -> tuple[int, float]:
-        """More servers first, then less impact."""
-        return self.servers, -self.low_mean_impact - self.high_mean_impact
-
-
-@dataclass(frozen=True, slots=True)
-class MapCell:
-    """The largest safe number of servers where T2 keeps a margin and T1 a gap below it."""
-
-    margin: float
-    gap: float
-    servers: int
-
-
-@dataclass(frozen=True, slots=True)
-class Derivation:
-    """What a history says on thresholds and servers."""
-
-    gpu: str
-    history_servers: int
-    history_days: int
-    interval_s: float
-    peak_utilisation: float
-    latency_s: float
-    margin: float
-    rises: tuple[Rise, ...]
-    t2: Interval  # of the history's own servers
-    thresholds: Thresholds  # to set at `servers`
-    servers: Interval  # largest safe number
-    impact: Mapping[str, float]  # high_p50, high_p99, low_p50, low_p99 at `servers.value`
-    slo: Slo
-    candidates: tuple[Candidate, ...]
-    threshold_map: tuple[MapCell, ...]  # empty unless it was asked for
-    seed: int
-    inputs: Mapping[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, object]:
-        """Return the content of `result.json`."""
-        figures = asdict(self)
-        frame = {name: figures.pop(name) for name in ("seed", "inputs")}
-        return {"schema": SCHEMA, "kind": KIND, **frame, "result": figures}
-
-    def summary(self) -> Sequence[tuple[str, str]]:
-        """Return the rows for the terminal."""
-        set_to, servers = self.thresholds, self.servers
-        return [
-            (
-                "history",
-                f"{self.history_days} days of {self.history_servers} servers, peak {self.peak_utilisation:.1%}",
-            ),
-            *(
-                (
-                    f"rise within {one.within_s:g} s",
-                    f"{one.largest.value:.1%} ({one.largest.low:.1%} .. {one.largest.high:.1%})",
-                )
-                for one in self.rises
-            ),
-            ("T2", f"{self.t2.value:.1%} ({self.t2.low:.1%} .. {self.t2.high:.1%}) for {self.history_servers} servers"),
-            (
-                "largest safe",
-                f"{servers.value:.0f} servers ({servers.low:.0f} .. {servers.high:.0f} over resampled days)",
-            ),
-            ("set there", f"T1 {set_to.t1:.1%}, T2 {set_to.t2:.1%}, hysteresis {set_to.hysteresis:.1%}"),
-            (
-                "clocks",
-                f"low {set_to.low1_mhz} MHz over T1, {set_to.low2_mhz} over T2; high {set_to.high2_mhz} ({self.gpu})",
-            ),
-            ("impact", ", ".join(f"{name.replace('_', ' ')} {value:+.1%}" for name, value in self.impact.items())),
-            ("bound by", f"the largest rise within {self.latency_s:g} s; faster actuators would raise T2"),
-            ("trust", "an open-loop replay of this history; confirm with armillary power size"),
-        ]
-
-    def save(self, folder: Path, *, overwrite: bool = False) -> Path:
-        """Write `result.json`, the candidates as CSV, and the page; return the folder.
-
-        Raises:
-            InputError: the folder is not empty, and holds no run of ours or `overwrite` is not given.
-        """
-        import polars as pl
-
-        from armillary.power.figures_derive import page
-
-        about = {"schema": SCHEMA, "seed": self.seed, "inputs": self.inputs}
-        with writing_run(folder, kind=KIND, about=about, overwrite=overwrite) as run:
-            run.write_text("result.json", dumps_strict(self.to_json()))
-            rows = [asdict(one.thresholds) | {"servers": one.servers} for one in self.candidates]
-            run.write_text("candidates.csv", pl.DataFrame(rows).write_csv())
-            run.write_text("report.html", page(self))
-        return folder
 
 
 def derive_thresholds(
@@ -371,17 +239,21 @@ def _map(judge: _Judge, relative: Thresholds) -> list[MapCell]:
 
 def _servers_interval(judge: _Judge, relative: Thresholds, found: int, resamples_of: npt.NDArray[np.int64]) -> Interval:
     """Return the largest safe number with its 95 % interval over resampled days, thresholds as they are."""
-    slo, response = judge.slo, judge.response
-    largest = np.full(len(resamples_of), judge.history.servers - 1)
-    going = np.ones(len(resamples_of), bool)
+    slo, response, days = judge.slo, judge.response, judge.history.days
+    # Few days give few different draws: how often each day is in each, and how often that draw came up.
+    counts = np.stack([np.bincount(draw, minlength=days) for draw in resamples_of])
+    counts, times = np.unique(counts, axis=0, return_counts=True)
+    largest = np.full(len(counts), judge.history.servers - 1)
+    going = np.ones(len(counts), bool)
     for servers in range(judge.history.servers, int(judge.history.servers * MOST_SERVERS) + 1):
-        days = judge.play(relative, servers)
-        brakes = days.brakes[resamples_of].sum(axis=1)
+        played = judge.play(relative, servers)
+        brakes = counts @ played.brakes
         for draw in np.flatnonzero(going):
-            held = days.held[resamples_of[draw]].sum(axis=0)
+            held = np.tensordot(counts[draw], played.held, axes=1)
             going[draw] = brakes[draw] == 0 and not slo.broken(impacts(held, response))
         largest[going] = servers
         if not going.any():
             break
+    largest = np.repeat(largest, times)
     low, high = np.quantile(largest, [0.025, 0.975])
     return Interval(min(float(low), found), float(found), max(float(high), found))

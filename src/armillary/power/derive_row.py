@@ -16,7 +16,8 @@ import numpy as np
 
 from armillary.errors import InputError
 from armillary.hardware.gpu import Gpu, load_gpu
-from armillary.power.derive import Derivation, derive_thresholds
+from armillary.power.derive import derive_thresholds
+from armillary.power.derive_result import Derivation
 from armillary.power.history import PowerHistory
 from armillary.power.response import Latencies, Response
 from armillary.power.slo import Slo, parse_slo

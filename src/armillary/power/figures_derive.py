@@ -5,7 +5,7 @@ In:  a `Derivation`. Out: one HTML page.
 
 from __future__ import annotations
 
-from armillary.power.derive import Derivation
+from armillary.power.derive_result import Derivation
 from armillary.report import Block, Column, Footer, Page, Section, Tile, chart, table, tiles
 from armillary.report.palette import PALETTE
 
