@@ -11,7 +11,7 @@ from armillary.engine.deciding import decide, new_decider
 from armillary.engine.policy import Policy
 from armillary.power.policies.polca import DEFAULTS, polca
 from armillary.power.row import records as at
-from armillary.power.row.handler import ARRIVES, CLOSES, READS, TRAINS, advance
+from armillary.power.row.handler import ARRIVES, CLOSES, READS, TELEMETRY, TRAINS, advance
 from armillary.power.row.state import Control, Meter, Watch, clock_table, more_room, new_state
 from armillary.testing.models import Listing, Model
 
@@ -36,6 +36,7 @@ def small_row(
     latency: int = 40_000,
     meter: Meter = METER,
     training: bool = False,
+    dark: tuple[int, int] | None = None,
     **mind: int,
 ) -> tuple[at.RowState, Calendar]:
     """Two classes (low, high priority) of `lanes` servers each; on demand a training job of two servers."""
@@ -78,6 +79,8 @@ def small_row(
         Stream(READS, readings, np.zeros_like(readings), order=POLICY),
         Stream(CLOSES, np.array([until]), order=SAMPLE),
     ]
+    if dark is not None:
+        streams.append(Stream(TELEMETRY, np.array(dark), np.array([1, 0]), order=CHANGE))
     if training:
         streams.append(Stream(TRAINS, np.array([5]), np.array([2 * lanes]), order=CHANGE))
     return state, new_calendar(streams, timers=4 * lanes + 8, burst=2 * lanes + 8)

@@ -10,6 +10,7 @@ from armillary.cli import main
 from armillary.errors import InputError
 from armillary.hardware import load_chip
 from armillary.validation import load_operator_references, load_references
+from armillary.validation.references_file import load_power_references
 from armillary.validation.scorecard import SYSTEMS, Score, mean_absolute_error, scorecard
 
 
@@ -47,9 +48,22 @@ def test_validate_prints_fitted_and_blind_figures_apart(capsys: pytest.CaptureFi
     assert text.index("Blind figures") < text.index("Calibration figures") < text.index("coral-usb/vgg16")
     assert main(["validate", "--json", "-"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert len(document["scores"]) == sum(
-        len(load_references(system)) + len(load_operator_references(system)) for system in SYSTEMS
-    )
+    runs = sum(len(load_references(system)) + len(load_operator_references(system)) for system in SYSTEMS)
+    rows = load_power_references()
+    figures = sum(len(phase.figures) for phase in rows.phases) + sum(len(lock.figures) for lock in rows.locks)
+    assert len(document["scores"]) == runs + figures + len(rows.caps)
+
+
+def test_phases_of_the_calibration_rows_are_within_their_targets() -> None:
+    """Prefill 8 %, decode 4 %, peak power 7 %, mean power 5 % in the fit; twice that on prompts that it never saw."""
+    targets = {"prefill_s": 0.08, "decode_s_per_token": 0.04, "peak_power_w": 0.07, "mean_power_w": 0.05}
+    found = [score for score in scorecard("power") if score.quantity in targets and "mhz" not in score.name]
+    for quantity, target in targets.items():
+        for fitted, allowed in ((True, target), (False, 2 * target)):
+            chosen = [s for s in found if s.quantity == quantity and s.calibration == fitted and "a100" in s.name]
+            mean = mean_absolute_error(chosen)
+            assert mean is not None
+            assert mean <= allowed, (quantity, fitted)
 
 
 def test_an_unknown_system_is_refused_with_the_known_ones() -> None:

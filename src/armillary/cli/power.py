@@ -9,10 +9,11 @@ from cyclopts import App
 
 from armillary.cli.common import Common
 from armillary.cli.power_plan import characterize, compare, derive, size
+from armillary.cli.power_row import simulate
 from armillary.cli.present import present
 
 app = App(name="power", help="Power, latency and energy of language models, from one GPU to a row of servers.")
-for verb in (characterize, derive, size, compare):
+for verb in (characterize, simulate, derive, size, compare):
     app.command(verb)
 
 
@@ -33,7 +34,7 @@ def profile(
     """Report latency, power and energy of a batch of prompts, and what bounds prefill and decode.
 
     Args:
-        model: a language model of `armillary catalog language-models`.
+        model: a language model of `armillary catalog language-models`, or the config.json of a checkpoint.
         gpu: a GPU of `armillary catalog gpus`, or a YAML file.
         prompt: tokens of each prompt.
         tp: degree of tensor parallelism: GPUs that share each layer.

@@ -2,13 +2,14 @@
 
 In:  `topology.Load`, days, a seed; or the user's own curve.
 Out: `LoadCurve`: load in bins of equal length, the same for every policy and number of servers.
-Model: load(t) = peak x day(t) x week(t) x (1 + noise(t)) x (1 + bursts(t)); day is a raised cosine between `night` and 1;
+Model: load(t) = peak x day(t) x week(t) x (1 + noise(t)) x (1 + bursts(t)); day is a raised cosine from `night` to 1,
        noise is an Ornstein-Uhlenbeck process; bursts begin at random, their heights and lengths are exponential.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -71,14 +72,13 @@ def _noise(load: Load, bins: int, seed: int) -> FloatArray:
     """Return an Ornstein-Uhlenbeck process at the bins, of the standard deviation asked for."""
     if load.noise.value == 0.0 or load.noise_time.value == 0.0:
         return np.zeros(bins)
-    from scipy.signal import lfilter
     from scipy.special import ndtri
 
-    keep = np.exp(-BIN_S / load.noise_time.value)
+    keep = float(np.exp(-BIN_S / load.noise_time.value))
     steps = ndtri(uniforms(bins, seed, component_id("power.load"), 0, _NOISE))
     steps[1:] *= np.sqrt(1.0 - keep**2)
-    noise: FloatArray = load.noise.value * lfilter([1.0], [1.0, -keep], steps)
-    return noise
+    values = accumulate(steps.tolist(), lambda before, step: keep * before + step)
+    return load.noise.value * np.fromiter(values, np.float64, bins)
 
 
 def _bursts(load: Load, bins: int, seed: int) -> FloatArray:

@@ -7,8 +7,8 @@ Model: (1) a pass of m tokens takes its matrix products, each the longer of comp
            less than the host needs to launch its kernels one by one;
        (2) a prompt also takes a fixed cost of the engine; a decode step also reads its caches;
        (3) power = idle + active + energy of an operation x FLOP/s + energy of a byte x bytes/s, held at
-           limit x (1 + overshoot); the peak of a prompt is that of its products and what lies between them, its mean
-           counts attention and the engine's cost too;
+           limit x (1 + overshoot); the peak of a prompt is that of its products and what lies between them, or of its
+           attention where that draws more; its mean counts all, the engine's cost too;
        (4) time(f) = time(f0) (b f0 / f + 1 - b): compute scales with the clock, memory and overhead hardly;
        (5) power(f) = idle + (power(f0) - idle) (f / f0)^alpha.
 """
@@ -65,7 +65,7 @@ class Phases:
 
     prefill_s: FloatArray  # of the whole batch of prompts
     decode_s: FloatArray  # of one step of the batch; 0 where the model makes no tokens
-    prefill_power_w: FloatArray  # of one GPU: the peak, of stretches between attentions
+    prefill_power_w: FloatArray  # of one GPU: the peak
     prefill_mean_power_w: FloatArray  # of one GPU over the prefill
     decode_power_w: FloatArray  # of one GPU
     prefill_bound: FloatArray  # share b of the time that scales with f0 / f
@@ -137,7 +137,7 @@ def phases(
     return Phases(
         prefill_s=prefill_s,
         decode_s=decode_s,
-        prefill_power_w=linear_w,
+        prefill_power_w=np.maximum(linear_w, attention_w),
         prefill_mean_power_w=energy_j / prefill_s,
         decode_power_w=_power(gpu, dtype, decode_flop, decode_bytes, decode_s),
         prefill_bound=_sensitivity(gpu, prefill_parts),

@@ -9,6 +9,7 @@ Mean power is what a meter around the request shows: its window opens while the 
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 
@@ -27,7 +28,7 @@ MOST = 10**7  # tokens of a prompt, sequences of a batch: beyond, a number was m
 
 def profile(
     *,
-    model: str | LanguageModel,
+    model: str | Path | LanguageModel,
     gpu: str | Path | Gpu,
     prompt: int,
     tp: int = 1,
@@ -41,7 +42,7 @@ def profile(
     """Return latency, power and energy of one batch.
 
     Args:
-        model: a language model by name, or its sizes.
+        model: a language model by name, the `config.json` of a checkpoint, or a `LanguageModel`.
         gpu: a GPU by name, a YAML file, or a `Gpu`.
         prompt: tokens of each prompt.
         tp: degree of tensor parallelism: GPUs that share each layer.
@@ -97,11 +98,12 @@ def profile(
     energy_j = prefill_s * float(prefill.mean_w) + decoding_s * float(decode.power_w)
     prepare_s = prompt * batch * device.timing.preparation.value
     prefill_peak_w = at_clock(float(at_boost.prefill_power_w[0]))
+    settled = float(dynamic_factor(device, prefill.clock_mhz)) / factor
     decode_w = float(decode.power_w) if answer else None
     tokens = batch * (answer or prompt)
     return PhaseProfile(
         inputs={
-            "model": network.name,
+            "model": network.name if network.published_parameters else content_key(asdict(network)),
             "gpu": content_key(device.model_dump(mode="json", by_alias=True)),
         },
         seed=seed,
@@ -123,6 +125,7 @@ def profile(
         preparation_s=prepare_s,
         tokens_per_s=tokens / latency_s,
         peak_power_w=max(prefill_peak_w, decode_w or 0.0),
+        settled_peak_power_w=max(idle + (prefill_peak_w - idle) * settled, decode_w or 0.0),
         mean_power_w=(energy_j + idle * prepare_s) / (latency_s + prepare_s),
         prefill_power_w=prefill_peak_w,
         prefill_mean_power_w=float(prefill.mean_w),

@@ -62,6 +62,7 @@ class PhaseProfile:
     preparation_s: float  # before the engine sees the prompts, GPUs idle
     tokens_per_s: float  # made by the batch; of an encoder, read
     peak_power_w: float
+    settled_peak_power_w: float  # once a cap acts, which it does only after its lag; without one, the peak
     mean_power_w: float  # as a meter around the request shows it: preparation counts
     prefill_power_w: float  # the peak
     prefill_mean_power_w: float

@@ -2,7 +2,7 @@
 
 In:  the classes of a row (service and priority, servers, sizes), a `LoadCurve`, a seed.
 Out: `RequestColumns` of one piece of time after the other; requests never depend on a policy.
-Model: each class is a Poisson process whose rate follows the load: rate(t) = servers x load(t) x rate of one busy server.
+Model: each class is a Poisson process whose rate follows the load: rate(t) = servers x load(t) x rate of a busy one.
        Request i arrives where the integral of the rate reaches the sum of its first i unit exponentials, so that with
        more servers the same requests (prompts, outputs) come earlier, in the same order.
 """
@@ -39,6 +39,11 @@ class RequestColumns:
     def __len__(self) -> int:
         return len(self.arrival)
 
+    def between(self, first: int, last: int) -> RequestColumns:
+        """Return the requests that arrive from tick `first` to before tick `last`."""
+        chosen = slice(*np.searchsorted(self.arrival, [first, last]))
+        return RequestColumns(*(column[chosen] for column in (self.arrival, self.group, self.prompt, self.output)))
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -54,16 +59,16 @@ def generate(
     sources: Sequence[Source], curve: LoadCurve, *, seed: int, tick_s: float, piece_s: float = PIECE_S
 ) -> Iterator[RequestColumns]:
     """Yield the requests of one piece of the curve after the other, piece k of [k x piece_s, (k + 1) x piece_s)."""
-    edges_s = np.arange(len(curve.load) + 1) * curve.bin_s
+    edges_s: FloatArray = np.arange(len(curve.load) + 1, dtype=np.float64) * curve.bin_s
     work = np.concatenate([[0.0], np.cumsum(curve.load) * curve.bin_s])  # busy seconds at rate 1
     streams = [_Stream(source, seed, edges_s, work) for source in sources]
     pieces = int(np.ceil(curve.seconds / piece_s))
     for piece in range(pieces):
         end_s = min((piece + 1) * piece_s, curve.seconds)
-        parts = [stream.until(end_s, tick_s) for stream in streams] or [(np.zeros(0, np.int64),) * 3]
+        parts = [stream.until(end_s, tick_s) for stream in streams]
         sizes = [len(part[0]) for part in parts]
-        columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        group = np.repeat(np.arange(len(parts)), sizes)
+        columns = [np.concatenate([np.zeros(0, np.int64), *(part[at] for part in parts)]) for at in range(3)]
+        group = np.repeat(np.arange(len(sources)), sizes)
         order = np.lexsort((group, columns[0]))
         yield RequestColumns(columns[0][order], group[order], columns[1][order], columns[2][order])
 

@@ -39,7 +39,7 @@ class ServiceTable:
         batch = len(self.step) - 1
         step = self.step[batch] + batch * self.cache_step * (prompt + output / 2)
         prefill = float(np.interp(prompt - self.lowest_prompt, np.arange(len(self.prefill)), self.prefill))
-        return (prefill + output * step / batch) * tick_s
+        return float((prefill + output * step / batch) * tick_s)
 
     def fill(self, rows: npt.NDArray[np.void], prompt: IntArray, output: IntArray) -> npt.NDArray[np.void]:
         """Return `rows` (REQUEST) with what requests of these sizes cost."""

@@ -7,6 +7,7 @@ Out: `Row`, frozen, in base units, every number with its source: servers, servic
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from importlib.resources import as_file, files
 from importlib.resources.abc import Traversable
@@ -21,6 +22,7 @@ from armillary.hardware.quantity import FRACTION, Dimension, Hertz, Number, Quan
 from armillary.store import load_model
 
 _SUFFIXES = (".yaml", ".yml")
+_MOST_BYTES = 400_000
 Fraction = Annotated[Quantity, Dimension(FRACTION, zero=True)]
 Whole = Annotated[int, Field(strict=True, ge=0, le=1000)]
 
@@ -282,6 +284,12 @@ def row_text(name_or_path: str | Path) -> str:
     row, path = load_row(name_or_path), Path(name_or_path)
     source = path if path.is_file() else _catalogue().joinpath(f"{row.name}.yaml")
     return source.read_text(encoding="utf-8")
+
+
+def is_row_file(path: Path) -> bool:
+    """Return True if the YAML file `path` says that it describes a row (`kind: row`)."""
+    with path.open("rb") as file:
+        return re.search(rb"^kind:[ \t]*row\b", file.read(_MOST_BYTES), re.MULTILINE) is not None
 
 
 def row_schema() -> dict[str, Any]:

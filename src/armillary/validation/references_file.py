@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from armillary.errors import InputError, unknown_name
 from armillary.store import load_model
 from armillary.units import parse
+from armillary.validation.phase_references import CapReference, LockReference, PhaseReference
 
 Text = Annotated[str, Field(strict=True, min_length=1)]
 Size = Annotated[int, Field(strict=True, gt=0)]
@@ -103,6 +104,9 @@ class ReferencesFile(BaseModel):
     system: Text
     references: tuple[Reference, ...]
     operators: tuple[OperatorReference, ...] = ()
+    phases: tuple[PhaseReference, ...] = ()
+    locks: tuple[LockReference, ...] = ()
+    caps: tuple[CapReference, ...] = ()
 
 
 def load_references(system: str) -> tuple[Reference, ...]:
@@ -121,6 +125,11 @@ def load_operator_references(system: str) -> tuple[OperatorReference, ...]:
         InputError: there are no references of such a system.
     """
     return _load(system).operators
+
+
+def load_power_references() -> ReferencesFile:
+    """Return the file of power references: its phases, locks and caps."""
+    return _load("power")
 
 
 def _load(system: str) -> ReferencesFile:

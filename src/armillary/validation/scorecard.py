@@ -8,7 +8,6 @@ A row that parameters were fitted on is marked: its error shows the fit, not how
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from armillary import npu
 from armillary.errors import unknown_name
@@ -21,22 +20,11 @@ from armillary.validation.references_file import (
     load_operator_references,
     load_references,
 )
+from armillary.validation.score import Score
 
-SYSTEMS = ("npu",)
+__all__ = ["SYSTEMS", "Score", "mean_absolute_error", "scorecard"]
 
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """One reference figure and what was obtained for it, both in the base unit of the quantity."""
-
-    name: str
-    quantity: str
-    unit: str
-    reference: float
-    obtained: float
-    error: float  # obtained / reference - 1
-    calibration: bool  # parameters were fitted on it: it is no evidence
-    source: str
+SYSTEMS = ("npu", "power")
 
 
 def scorecard(system: str) -> tuple[Score, ...]:
@@ -47,6 +35,10 @@ def scorecard(system: str) -> tuple[Score, ...]:
     """
     if system not in SYSTEMS:
         raise unknown_name("system with references", system, SYSTEMS)
+    if system == "power":
+        from armillary.validation.power_scores import power_scores
+
+        return tuple(power_scores())
     runs = (_score(reference) for reference in load_references(system))
     return (*runs, *(_operator_score(reference) for reference in load_operator_references(system)))
 

@@ -2,7 +2,8 @@
 
 In:  a name of the model zoo or a model file (`load_model`).
 Out: a frozen `Graph` of operators over shaped, typed tensors; weights are shapes, never values.
-`zoo` holds the published networks, `language_models` the sizes of language models in service, importers read files (ONNX; more by the entry-point group `armillary.importers`),
+`zoo` holds the published networks, `language_models` the sizes of language models in service, importers read files
+(ONNX; more by the entry-point group `armillary.importers`),
 `recognise` puts functions together that exporters write in pieces,
 `ServiceTime` and `ActivityProfile` carry what a system measured to the next system.
 """

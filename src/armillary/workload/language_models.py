@@ -1,6 +1,6 @@
 """Language models: the shapes of their layers, and the counts that follow from them.
 
-In:  a name of the catalogue (case, `-` and `_` do not count).
+In:  a name of the catalogue (case, `-` and `_` do not count), or the `config.json` of a checkpoint.
 Out: a frozen `LanguageModel`; parameters, bytes of a cached token and work of a token as closed forms of its shapes.
 A layer has attention (query, key, value, output) and a feed-forward block; a decoder layer of an encoder-decoder has a
 second attention, over the encoder's output.
@@ -9,6 +9,7 @@ second attention, over the encoder's output.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
 from armillary.errors import canonical_name, unknown_name
@@ -168,14 +169,18 @@ def language_model_names() -> tuple[str, ...]:
     return tuple(sorted(model.name for model in _MODELS))
 
 
-def load_language_model(name: str | LanguageModel) -> LanguageModel:
-    """Return the language model called `name` (a `LanguageModel` is returned as it is).
+def load_language_model(name: str | Path | LanguageModel) -> LanguageModel:
+    """Return the language model called `name`, or that of the file there (a `LanguageModel` is returned as it is).
 
     Raises:
-        InputError: there is none of that name; names the nearest ones.
+        InputError: there is none of that name (with the nearest ones), or the file is no model's configuration.
     """
     if isinstance(name, LanguageModel):
         return name
+    if isinstance(name, Path) or name.lower().endswith(".json") or "/" in name:
+        from armillary.workload.language_model_files import read_language_model
+
+        return read_language_model(Path(name))
     for model in _MODELS:
         if canonical_name(model.name) == canonical_name(name):
             return model

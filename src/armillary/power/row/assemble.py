@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,6 @@ from armillary.power.topology import Row, Service, Sizes, TrainingJob
 from armillary.units import to_ticks
 from armillary.workload.language_models import load_language_model
 
-Mix = Literal["inference", "training", "mixed"]
 MIXES: Final = ("inference", "training", "mixed")
 SAMPLE_S: Final = 0.1
 RISES_S: Final = (2.0, 40.0)
@@ -63,7 +62,7 @@ def assemble(
     *,
     servers: int,
     seconds: float,
-    mix: Mix = "inference",
+    mix: str = "inference",
     seed: int = 0,
     power_factor: float = 1.0,
     warm_s: float = 0.0,

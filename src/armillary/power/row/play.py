@@ -81,7 +81,9 @@ def play(
     run = Run(advance, state, calendar, grow=more_room, decide=lambda now: decide(policy.policy, now.decider))
     parts: list[Served] = []
     begins = 0
-    for ends, columns in pieces:
+    for ends, given in pieces:
+        # Requests are renumbered at each stop, so none may be left to arrive.
+        columns = given.between(begins, ends)
         run.state, first = refilled(run.state, request_rows(columns, assembly.tables))
         arrivals = Stream(ARRIVES, columns.arrival, first + np.arange(len(columns)))
         readings = readings_between(assembly.meter, begins, min(ends, until))

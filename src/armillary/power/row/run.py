@@ -64,7 +64,7 @@ class Case:
                 yield min(round((number + 1) * PIECE_S / TICK_S), until), columns
 
 
-def simulate(
+def simulate_row(
     *,
     row: str | Path | Row,
     servers: int | None = None,
@@ -80,27 +80,7 @@ def simulate(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> RowResult:
-    """Simulate `row` with `servers` servers under `policy`.
-
-    Args:
-        row: name, YAML file, or a row.
-        servers: in the row; by default as many as its budget is provisioned for.
-        policy: polca, one-threshold-low, one-threshold-all, no-cap, uncapped, pid, a plugin, or FILE.py:name.
-        parameters: fields of the policy's state, ppm of the budget and MHz, that replace those of the row.
-        days: that are watched; of a trace, at most its length.
-        mix: inference, training, or mixed (half of the servers each).
-        trace: CSV of requests (TIMESTAMP, ContextTokens, GeneratedTokens) instead of generated ones.
-        history: CSV of row power (time_s or timestamp, power_w) that the generated load follows.
-        load_scale: on the load, or on the speed of a trace.
-        power_factor: on all power of GPUs above idle.
-        actuation_s: seconds until a clock lock lands, instead of the row's.
-        seed: of requests, noise, meter and training.
-        progress: called with the share that is done.
-
-    Raises:
-        InputError: unknown names, malformed files, or numbers out of range.
-        InfeasibleError: a model does not fit its server, or the idle row is over its budget.
-    """
+    """Do what `power.simulate` does."""
     started = perf_counter()
     case = prepare(
         row=row,
@@ -134,7 +114,7 @@ def prepare(
     seed: int = 0,
     log: int = 0,
 ) -> Case:
-    """Return a row with its requests, which policies can share; arguments and errors as in `simulate`.
+    """Return a row with its requests, which policies can share; arguments and errors as in `power.simulate`.
 
     Args:
         log: decisions to keep, besides.

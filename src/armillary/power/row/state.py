@@ -89,6 +89,8 @@ def new_state(
     row["power_mw"] = int(lanes["power_mw"].sum())
     statistics = np.zeros(1, at.STATISTICS)
     statistics["sample"], statistics["bin"], statistics["over_since"] = watch.sample, watch.bin, -1
+    if watch.opens == 0 and row["power_mw"][0] > budget_mw:
+        statistics["over_since"] = 0
     statistics["bin_end"], statistics["ups_deadline"] = watch.bin, watch.ups_deadline
     statistics["closed"] = int(watch.opens > 0)
     statistics["share"] = min(int(row["power_mw"][0]) * 1000 // budget_mw, len(watch.heating) - 1)
