@@ -11,14 +11,15 @@ import pytest
 
 from armillary.cli import main
 from armillary.power.row.result import RowResult
-from armillary.power.row.run import simulate
+from armillary.power import simulate
 from armillary.power.topology import load_row
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = simulate(row="dgx-a100-40", servers=52, policy="polca", days=0.5, seed=1)
-    return result.save(tmp_path_factory.mktemp("row") / "run")
+    folder: Path = result.save(tmp_path_factory.mktemp("row") / "run")
+    return folder
 
 
 def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
