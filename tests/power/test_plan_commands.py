@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from armillary.cli import main
-from armillary.power.row.result import RowResult
 from armillary.power import simulate
+from armillary.power.row.result import RowResult
 from armillary.power.topology import load_row
 
 
@@ -42,7 +42,8 @@ def test_derive_reads_a_run_folder(run: Path, capsys: pytest.CaptureFixture[str]
     u = result.readings_w / result.budget_w
     largest = max(float((u[lag:] - u[:-lag]).max()) for lag in range(1, 21))
     assert found["t2"]["value"] == pytest.approx(1.0 - largest)
-    assert len(found["threshold_map"]) == 25
+    assert len(found["threshold_map"]) == 28
+    assert all(cell["t1"] < cell["t2"] for cell in found["threshold_map"])
     assert "Threshold map" in (tmp_path / "d" / "report.html").read_text()
 
 

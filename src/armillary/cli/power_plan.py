@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from armillary.cli.common import Common, Flag
+from armillary.cli.power_row import parsed
 from armillary.cli.present import present
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def derive(
         actuation_s: seconds until a clock lock lands, instead of the row's.
         margin: that T2 keeps below what the rises allow, share of the budget.
         hysteresis: below each threshold at which it lets go; by default the row's.
-        threshold_map: also judge every pair of a margin of T2 and a gap of T1.
+        threshold_map: also judge every pair of T1 and T2 from 60 to 95 %.
     """
     from armillary import power
 
@@ -87,6 +88,7 @@ def size(
     mix: str = "inference",
     power_factor: float = 1.0,
     actuation_s: float | None = None,
+    parameters: Annotated[list[str] | None, Parameter(name="--parameter", negative=())] = None,
     workers: int | None = None,
     common: Common = Common(),
 ) -> int:
@@ -101,6 +103,7 @@ def size(
         mix: inference, training or mixed.
         power_factor: on all power of GPUs above idle (1.05: 5 % hungrier than their profile).
         actuation_s: seconds until a clock lock lands, instead of the row's.
+        parameters: a parameter of the policy, t1_ppm=850000; repeatable.
         workers: processes; by default one a core.
     """
     from armillary import power
@@ -114,6 +117,7 @@ def size(
         mix=mix,
         power_factor=power_factor,
         actuation_s=actuation_s,
+        parameters=parsed(parameters or []),
         workers=workers,
         seed=common.seed,
         progress=progress_of(common),
@@ -124,7 +128,7 @@ def size(
 def compare(
     *,
     row: str = "dgx-a100-40",
-    policies: _Many = ["polca", "one-threshold-low", "one-threshold-all", "no-cap"],
+    policies: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
     servers: _Numbers = None,
     days: float = 42.0,
     seeds: int = 3,
@@ -140,7 +144,7 @@ def compare(
 
     Args:
         row: a row that comes with Armillary, or a YAML file.
-        policies: by name, or FILE.py:name.
+        policies: by name, or FILE.py:name; by default POLCA, its two baselines with one threshold, and no cap.
         servers: sizes; by default 1 to 1.5 times what the budget is provisioned for.
         days: that are watched.
         seeds: how many, from --seed on.

@@ -172,8 +172,8 @@ class _Job:
 
 def compare(
     *,
-    row: str | Path | Row,
-    policies: Sequence[str] = POLICIES,
+    row: str | Path | Row = "dgx-a100-40",
+    policies: Sequence[str] | None = None,
     servers: Sequence[int] | None = None,
     days: float = 42.0,
     seeds: int = 3,
@@ -190,7 +190,7 @@ def compare(
 
     Args:
         row: name, YAML file, or a row.
-        policies: by name, or FILE.py:name.
+        policies: by name, or FILE.py:name; by default POLCA, its two baselines with one threshold, and no cap.
         servers: sizes; by default 1 to 1.5 times what the budget is provisioned for.
         days: that are watched.
         seeds: how many, counted from `seed` on.
@@ -209,6 +209,7 @@ def compare(
     """
     started = perf_counter()
     device = load_row(row)
+    policies = POLICIES if policies is None else tuple(policies)
     sizes = sorted({round(growth * device.servers) for growth in GROWTH} if servers is None else set(servers))
     if not policies or not sizes or not 1 <= seeds <= MOST_SEEDS:
         raise InputError("nothing to compare", where="policies, servers, seeds", hint="at least one of each")

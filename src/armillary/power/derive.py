@@ -36,7 +36,7 @@ LOSSES_LOW1 = (0.01, 0.03, 0.05)  # of latency that the first lock of low priori
 LOSSES_LOW2 = (0.05, 0.075, 0.10, 0.15)
 LOSSES_HIGH2 = (0.01, 0.025, 0.05)
 MOST_SERVERS = 2.0  # times those of the history
-MARGINS = (0.0, 0.01, 0.02, 0.03, 0.05)  # of the map
+LEVELS = (0.60, 0.65, 0.70, 0.75, 0.80, 0.85, 0.90, 0.95)  # of T1 and T2 in the map
 QUANTILES = {"p50": 0.5, "p99": 0.99}
 
 
@@ -62,7 +62,7 @@ def derive_thresholds(
         slo: what customers are promised.
         margin: that T2 keeps below what the rises allow, share of the budget.
         hysteresis: below each threshold at which it lets go.
-        threshold_map: also judge every pair of a margin of T2 and a gap of T1, at the clocks that were found.
+        threshold_map: also judge every pair of T1 and T2 from 60 to 95 %, at the clocks that were found.
         resamples: of days.
         seed: of the resampling.
         inputs: recorded with the result.
@@ -88,7 +88,7 @@ def derive_thresholds(
             f"not even the {history.servers} servers of the history stay under their budget: no thresholds are safe; "
             "raise the budget, loosen the SLO or shorten the latency of locks"
         )
-    days = judge.play(relative, best.servers)
+    days = judge.play(best.thresholds, best.servers)
     return Derivation(
         gpu=response.gpu.name,
         history_servers=history.servers,
@@ -172,38 +172,39 @@ class _Judge:
         t2 = round(self.t2(servers), 4)
         return replace(relative, t1=round(t2 - (relative.t2 - relative.t1), 4), t2=t2)
 
-    def play(self, relative: Thresholds, servers: int) -> ReplayDays:
-        """Replay the history at `servers`."""
+    def play(self, set_to: Thresholds, servers: int) -> ReplayDays:
+        """Replay the history at `servers` under thresholds as they are."""
         from armillary.power.policies.polca import DEFAULTS, polca
         from armillary.power.replay import replay
 
-        mind = DEFAULTS | self.at(relative, servers).mind()
+        mind = DEFAULTS | set_to.mind()
         return replay(self.history, servers, policy=polca, mind=mind, response=self.response, latencies=self.latencies)
 
-    def safe(self, relative: Thresholds, servers: int) -> bool:
+    def safe(self, set_to: Thresholds, servers: int) -> bool:
         """Return whether nothing brakes and the SLO is kept."""
-        at = self.at(relative, servers)
-        if at.t1 - at.hysteresis <= 0:
+        if set_to.t1 - set_to.hysteresis <= 0:
             return False
-        days = self.play(relative, servers)
+        days = self.play(set_to, servers)
         return not days.brakes.sum() and not self.slo.broken(impacts(days.held.sum(axis=0), self.response))
 
-    def most(self, relative: Thresholds) -> int:
+    def most(self, thresholds: Callable[[int], Thresholds]) -> int:
         """Return the largest number up to which every number is safe; below the history's, if even that is not.
 
-        One spike may hit a lock at 54 servers and miss it at 55, so that no bisection would do.
+        `thresholds` gives those to set at a number of servers. One spike may hit a lock at 54 servers and miss it at
+        55, so that no bisection would do.
         """
         most = self.history.servers - 1
-        while most < self.history.servers * MOST_SERVERS and self.safe(relative, most + 1):
+        while most < self.history.servers * MOST_SERVERS and self.safe(thresholds(most + 1), most + 1):
             most += 1
         return most
 
     def candidate(self, relative: Thresholds) -> Candidate:
         """Judge one candidate."""
-        servers = self.most(relative)
+        servers = self.most(lambda number: self.at(relative, number))
         servers_played = max(servers, self.history.servers)
-        held = self.play(relative, servers_played).held.sum(axis=0)
-        return Candidate(self.at(relative, servers_played), servers, *mean_impacts(held, self.response))
+        set_to = self.at(relative, servers_played)
+        held = self.play(set_to, servers_played).held.sum(axis=0)
+        return Candidate(set_to, servers, *mean_impacts(held, self.response))
 
 
 def _sweep(judge: _Judge, first: Thresholds) -> dict[Thresholds, Candidate]:
@@ -229,12 +230,9 @@ def _sweep(judge: _Judge, first: Thresholds) -> dict[Thresholds, Candidate]:
 
 
 def _map(judge: _Judge, relative: Thresholds) -> list[MapCell]:
-    """Return a cell for each pair of margin and gap."""
-    return [
-        MapCell(margin, gap, replace(judge, margin=margin).most(replace(relative, t1=relative.t2 - gap)))
-        for margin in MARGINS
-        for gap in GAPS
-    ]
+    """Return a cell for each pair of thresholds, the same for every number of servers."""
+    pairs = [replace(relative, t1=t1, t2=t2) for t2 in LEVELS for t1 in LEVELS if t1 < t2]
+    return [MapCell(pair.t1, pair.t2, judge.most(lambda _, pair=pair: pair)) for pair in pairs]  # type: ignore[misc]
 
 
 def _servers_interval(judge: _Judge, relative: Thresholds, found: int, resamples_of: npt.NDArray[np.int64]) -> Interval:
@@ -246,7 +244,7 @@ def _servers_interval(judge: _Judge, relative: Thresholds, found: int, resamples
     largest = np.full(len(counts), judge.history.servers - 1)
     going = np.ones(len(counts), bool)
     for servers in range(judge.history.servers, int(judge.history.servers * MOST_SERVERS) + 1):
-        played = judge.play(relative, servers)
+        played = judge.play(judge.at(relative, servers), servers)
         brakes = counts @ played.brakes
         for draw in np.flatnonzero(going):
             held = np.tensordot(counts[draw], played.held, axes=1)

@@ -62,10 +62,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class MapCell:
-    """The largest safe number of servers where T2 keeps a margin and T1 a gap below it."""
+    """The largest safe number of servers at a pair of thresholds."""
 
-    margin: float
-    gap: float
+    t1: float
+    t2: float
     servers: int
 
 

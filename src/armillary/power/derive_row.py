@@ -55,7 +55,7 @@ def derive(
         actuation_s: seconds until a clock lock lands, instead of the row's.
         margin: that T2 keeps below what the rises allow, share of the budget.
         hysteresis: below each threshold at which it lets go; by default the row's.
-        threshold_map: also judge every pair of a margin of T2 and a gap of T1.
+        threshold_map: also judge every pair of T1 and T2 from 60 to 95 %.
         seed: of the resampling of days.
 
     Raises:

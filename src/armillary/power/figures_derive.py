@@ -29,8 +29,9 @@ def page(result: Derivation) -> str:
     ]
     if result.threshold_map:
         lead = (
-            "Largest safe number of servers where T2 keeps a margin below what the rises allow, and T1 a gap below T2."
+            "Largest safe number of servers at each pair of thresholds, at the clocks above; empty: not even those of "
         )
+        lead += "the history."
         sections.append(Section("Threshold map", [_map(result)], lead=lead))
     subtitle = f"{result.history_days} days of {result.history_servers} servers, {result.gpu}"
     return Page("Thresholds of a row", sections, subtitle=subtitle, footer=Footer(facts=dict(result.inputs))).html()
@@ -78,15 +79,16 @@ def _candidates(result: Derivation) -> Block:
 def _map(result: Derivation) -> Block:
     import plotly.graph_objects as go
 
-    margins = sorted({cell.margin for cell in result.threshold_map})
-    gaps = sorted({cell.gap for cell in result.threshold_map})
-    found = {(cell.margin, cell.gap): cell.servers for cell in result.threshold_map}
-    servers = [[found[margin, gap] for margin in margins] for gap in gaps]
+    levels = sorted({level for cell in result.threshold_map for level in (cell.t1, cell.t2)})
+    found = {(cell.t1, cell.t2): cell.servers for cell in result.threshold_map}
+    least = result.history_servers
+    servers = [[number if (number := found.get((t1, t2), 0)) >= least else None for t2 in levels] for t1 in levels]
+    names = [f"{level:.0%}" for level in levels]
     figure = go.Figure(layout={"template": "none"})
     figure.add_heatmap(
-        x=[f"{margin:.0%}" for margin in margins], y=[f"{gap:.0%}" for gap in gaps], z=servers, text=servers,
+        x=names, y=names, z=servers, text=[["" if n is None else n for n in line] for line in servers],
         texttemplate="%{text}", colorscale=[[0.0, "#ffffff"], [1.0, PALETTE[0]]], colorbar={"title": "servers"},
     )  # fmt: skip
-    figure.update_xaxes(title_text="Margin of T2", type="category")
-    figure.update_yaxes(title_text="Gap of T1 below T2", type="category")
+    figure.update_xaxes(title_text="T2", type="category")
+    figure.update_yaxes(title_text="T1", type="category")
     return chart(figure, label="Largest safe number of servers over thresholds")

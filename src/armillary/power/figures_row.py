@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from armillary.power.row.result import RowResult
 from armillary.power.slo import PROMISED, Slo
@@ -27,6 +28,8 @@ from armillary.report import (
 )
 from armillary.report.palette import PALETTE
 
+FloatArray = npt.NDArray[np.float64]
+MOST_STEPS = 700  # of the chart of power
 # Parameter of a policy -> the line in the chart of power.
 _LINES = {"t1_ppm": "T1", "t2_ppm": "T2", "brake_ppm": "brake"}
 _COLOURS = {"low": PALETTE[0], "high": PALETTE[1], "brake": PALETTE[3]}
@@ -82,7 +85,13 @@ def _tiles(result: RowResult) -> Block:
 
 def _power(result: RowResult) -> Block:
     history = result.history
-    start_s = np.arange(len(history.mean_w), dtype=np.float64) * history.bin_s
+    # As many bins in one as leave a chart that can be read.
+    step = -(-len(history.mean_w) // MOST_STEPS)
+    edges = np.arange(0, len(history.mean_w), step)
+    start_s: FloatArray = edges * float(history.bin_s)
+    counts = np.diff([*edges, len(history.mean_w)])
+    mean_w: FloatArray = np.divide(np.add.reduceat(np.array(history.mean_w, np.float64), edges), counts)
+    peak_w = np.maximum.reduceat(np.array(history.peak_w, np.float64), edges)
     end_s = result.days * 86_400.0
     limits = [("budget", result.budget_w)]
     limits += [
@@ -91,8 +100,8 @@ def _power(result: RowResult) -> Block:
         if name in result.parameters and result.parameters[name] != 1_000_000
     ]
     series = [
-        StepSeries("Row, mean", start_s, np.array(history.mean_w, np.float64), end_s),
-        StepSeries("Row, highest sample", start_s, np.array(history.peak_w, np.float64), end_s),
+        StepSeries("Row, mean", start_s, mean_w, end_s),
+        StepSeries("Row, highest sample", start_s, peak_w, end_s),
     ]
     return step_chart(series, unit="W", label="Power", limits=limits)
 

@@ -114,7 +114,7 @@ class _Job:
 
 def size(
     *,
-    row: str | Path | Row,
+    row: str | Path | Row = "dgx-a100-40",
     policy: str = "polca",
     slo: str | Slo | None = None,
     days: float = 42.0,
