@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from armillary.power.row.result import RowResult
 from armillary.power.slo import PROMISED, Slo
@@ -28,7 +27,6 @@ from armillary.report import (
 )
 from armillary.report.palette import PALETTE
 
-FloatArray = npt.NDArray[np.float64]
 MOST_STEPS = 700  # of the chart of power
 # Parameter of a policy -> the line in the chart of power.
 _LINES = {"t1_ppm": "T1", "t2_ppm": "T2", "brake_ppm": "brake"}
@@ -88,10 +86,10 @@ def _power(result: RowResult) -> Block:
     # As many bins in one as leave a chart that can be read.
     step = -(-len(history.mean_w) // MOST_STEPS)
     edges = np.arange(0, len(history.mean_w), step)
-    start_s: FloatArray = edges * float(history.bin_s)
+    start_s = np.asarray(edges * history.bin_s, np.float64)
     counts = np.diff([*edges, len(history.mean_w)])
-    mean_w: FloatArray = np.divide(np.add.reduceat(np.array(history.mean_w, np.float64), edges), counts)
-    peak_w = np.maximum.reduceat(np.array(history.peak_w, np.float64), edges)
+    mean_w = np.asarray(np.add.reduceat(np.array(history.mean_w), edges) / counts, np.float64)
+    peak_w = np.asarray(np.maximum.reduceat(np.array(history.peak_w), edges), np.float64)
     end_s = result.days * 86_400.0
     limits = [("budget", result.budget_w)]
     limits += [
