@@ -16,6 +16,10 @@ VERBS = {
     ("armillary.cli.npu", "operators"): ("armillary.npu", "operators"),
     ("armillary.cli.power_row", "simulate"): ("armillary.power", "simulate"),
     ("armillary.cli.power", "profile"): ("armillary.power", "profile"),
+    ("armillary.cli.power_plan", "characterize"): ("armillary.power", "characterize"),
+    ("armillary.cli.power_plan", "derive"): ("armillary.power", "derive"),
+    ("armillary.cli.power_plan", "size"): ("armillary.power", "size"),
+    ("armillary.cli.power_plan", "compare"): ("armillary.power", "compare"),
     ("armillary.cli.npu", "share"): ("armillary.npu", "share"),
 }
 # Options that say what is shown or where it goes, not what is computed.

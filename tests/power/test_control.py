@@ -356,7 +356,9 @@ def test_a_wrong_topology_is_refused_with_what_would_be_right(
         load_site(tmp_path / "row.yaml")
 
 
-@pytest.mark.parametrize(("parameters", "says"), [({"t1_ppm": 900_000}, "out of order"), ({"t3_ppm": 1}, "no parameter named")])
+@pytest.mark.parametrize(
+    ("parameters", "says"), [({"t1_ppm": 900_000}, "out of order"), ({"t3_ppm": 1}, "no parameter named")]
+)
 def test_wrong_parameters_of_the_policy_are_refused(parameters: dict[str, int], says: str) -> None:
     with pytest.raises(InputError, match=says):
         control(site(policy=parameters), duration_s=2)

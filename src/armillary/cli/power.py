@@ -8,11 +8,13 @@ from __future__ import annotations
 from cyclopts import App
 
 from armillary.cli.common import Common
+from armillary.cli.power_plan import characterize, compare, derive, size
 from armillary.cli.power_row import simulate
 from armillary.cli.present import present
 
 app = App(name="power", help="Power, latency and energy of language models, from one GPU to a row of servers.")
-app.command(simulate)
+for verb in (characterize, simulate, derive, size, compare):
+    app.command(verb)
 app.command("armillary.cli.power_control:app", name="control", help="Control the power of a row, live or simulated.")
 
 

@@ -136,6 +136,12 @@ class RowResult(Result):
         ]
         return [*rows, *self.trust.rows()]
 
+    def report_html(self) -> str:
+        """Return the report page."""
+        from armillary.power.figures_row import report
+
+        return report(self)
+
     def files(self) -> Mapping[str, Callable[[Path], None]]:
         """Return the writers of further files of the run folder."""
         return {READINGS_FILE: self._write_readings}
