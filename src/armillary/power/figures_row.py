@@ -72,7 +72,7 @@ def _tiles(result: RowResult) -> Block:
         Tile("Largest rise", result.max_rise_2s, "%", "within 2 s"),
         Tile("Largest rise", result.max_rise_40s, "%", "within 40 s"),
         Tile("Energy", result.energy_j, "J"),
-        Tile("Tokens", float(result.tokens)),
+        Tile("Tokens", f"{result.tokens / 1e6:.4g} M"),
     ]
     for priority, latency in result.latency.items():
         if latency.p50_impact is not None:
