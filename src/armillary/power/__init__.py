@@ -4,12 +4,13 @@ In:  a language model and a GPU by name (`profile`), arrays of cases (`phases`),
      (`service_columns`); a row of servers by name or file, and a policy (`simulate`).
 Out: `PhaseProfile`, `Phases`, and the columns that a row of servers plays; `RowResult` of a simulated row (`row/`, of
 which most modules import numba: import them inside functions only). `training_iteration` and `capped_training` are the
-same for training jobs.
+same for training jobs. `profile_of` takes what another ring measured (`ActivityProfile`), on an NPU say.
 `characterize` tabulates a GPU, `derive` finds thresholds in a history, `size` the largest safe row, `compare` policies.
 """
 
 from __future__ import annotations
 
+from armillary.power.activity import DeviceProfile, profile_of
 from armillary.power.capping import Capped, settled_clock_mhz, under_cap
 from armillary.power.characterize import Characterization, characterize
 from armillary.power.compare import Comparison, compare
@@ -35,6 +36,7 @@ __all__ = [
     "Characterization",
     "Comparison",
     "Derivation",
+    "DeviceProfile",
     "Iteration",
     "PhaseProfile",
     "Phases",
@@ -56,6 +58,7 @@ __all__ = [
     "phases",
     "policy_names",
     "profile",
+    "profile_of",
     "require_fit",
     "row_names",
     "row_schema",
