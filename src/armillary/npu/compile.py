@@ -50,8 +50,11 @@ def compile_network(graph: Graph, chip: Chip, cost_model: CostChoice = None) -> 
 
 
 def _ahead(plan: Plan) -> Plan:
-    """Let weights load as early as there is room and an address for them."""
-    if plan.chip.control.prefetch == 1 or plan.allocation.fences:
+    """Let weights load as early as there is room and an address for them.
+
+    In a buffer of their own they wait in its order: as early as it has room, without being told.
+    """
+    if plan.chip.control.prefetch == 1 or plan.allocation.fences or plan.chip.weight_buffer_bytes is not None:
         return plan
     for share in _SHARES:
         early = replace(plan, ahead=prefetch(plan, share))
