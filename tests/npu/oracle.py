@@ -64,7 +64,8 @@ class Played:
     def bytes_of_layers(self, kind: str) -> FloatArray:
         """The bytes that each layer moves, shape (layers,)."""
         at = np.flatnonzero(np.isin(self.timeline.kind, self._kinds((kind,))))
-        return np.bincount(self.program.layer[at], weights=self.timeline.bytes[at], minlength=len(self.layers))
+        moved = np.bincount(self.program.layer[at], weights=self.timeline.bytes[at], minlength=len(self.layers))
+        return moved.astype(np.float64)
 
     @property
     def encoding(self) -> float:

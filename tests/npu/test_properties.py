@@ -15,9 +15,9 @@ from armillary import npu
 from armillary.errors import InfeasibleError
 from armillary.hardware import Chip, Quantity
 from armillary.npu.part import one_tile
+from armillary.npu.rates import transfer_rate
 from armillary.npu.reside import usable_bytes
 from armillary.npu.stream import stream
-from armillary.npu.tile import transfer_rate
 from armillary.npu.variants import variants
 from armillary.units import MIB
 from armillary.workload import Graph, with_dtype
