@@ -140,7 +140,7 @@ def hold_barriers(build: GraphBuilder, barriers: Barriers) -> None:
     pool = build.pool(POOL, units=barriers.units, backfill=True)
     held = barriers.unit >= 0
     lease = np.full(len(barriers), -1, np.int64)
-    lease[held] = [build.lease(pool, 1, until_start=True) for _ in range(int(held.sum()))]
+    lease[held] = build.leases(pool, np.ones(int(held.sum()), np.int64), until_start=True)
     for members in (barriers.producers, barriers.consumers):
         mine = lease[members.barrier]
         build.member(members.task[mine >= 0], mine[mine >= 0])
