@@ -65,7 +65,7 @@ def pairs(graphs: Sequence[Graph]) -> list[tuple[Graph, bytes]]:
 
 def storing_as(chip: Chip, estimate: vela.Estimate) -> Chip:
     """Return `chip` with weights that compress as Vela compressed them."""
-    memory = getattr(chip, "weight_memory", None)
+    memory = chip.weight_memory
     if memory is None:
         return chip
     share = Quantity(min(1.0, estimate.encoded_bytes / estimate.weights))

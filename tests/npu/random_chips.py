@@ -2,7 +2,8 @@
 
 In:  hypothesis. Out: `random_chips()`, a strategy of `Chip`.
 With DRAM, a host link or both; one to four DMA engines; with and without a parameter cache; the vector engine apart
-or part of the array; one to six tiles; operators and activations missing here and there; costs of zero.
+or part of the array; one to six tiles; operators and activations missing here and there; costs of zero. Some have
+few barriers, a control processor, weights that run ahead, aligned buffers, or a memory for their weights alone.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def random_chips(draw: Draw, sizes_kib: tuple[int, ...] = SIZES_KIB) -> Chip:
         "clock": draw(st.sampled_from(["100 MHz", "1 GHz"])),
         "array": _array(draw),
         "vector": _vector(draw),
-        "control": {"layer_cost": draw(st.sampled_from(["0 s", "200 ns", "10 us"]))},
-        "scratchpad": {"size": f"{size} B"},
+        "control": _control(draw),
+        "scratchpad": {"size": f"{size} B", "alignment": draw(st.sampled_from([1, 1, 16, 64])) if size >= 4096 else 1},
         "host": {
             "rate": draw(st.sampled_from(["1 GOP/s", "100 GOP/s"])),
             "memory_rate": "2 GB/s",
@@ -47,13 +48,40 @@ def random_chips(draw: Draw, sizes_kib: tuple[int, ...] = SIZES_KIB) -> Chip:
         "energy": _energy(draw),
         "tiles": draw(st.sampled_from([1, 1, 2, 3, 4, 6])),
     }
-    if draw(st.booleans()):
+    if draw(st.integers(0, 3)) == 0:
+        data["weight_memory"] = _weight_memory(draw, size)
+    if draw(st.booleans()) and "buffer" not in data.get("weight_memory", {}):
         data["parameter_cache"] = {"size": f"{size // draw(st.sampled_from([1, 2, 10]))} B"}
     if "dram" in memories:
         data["dram"] = _dram(draw)
     if "host_link" in memories:
         data["host_link"] = {"rate": draw(st.sampled_from(["20 MB/s", "500 MB/s"])), "latency": "3 us"}
     return Chip.model_validate(data)
+
+
+def _control(draw: Draw) -> dict[str, Any]:
+    control: dict[str, Any] = {
+        "layer_cost": draw(st.sampled_from(["0 s", "200 ns", "10 us"])),
+        "prefetch": draw(st.sampled_from([1, 1, 3, 64])),
+        "issue_cost": draw(st.sampled_from(["0 s", "0 s", "50 ns", "2 us"])),
+    }
+    if draw(st.booleans()):
+        control["barriers"] = draw(st.sampled_from([2, 3, 8, 64]))
+    if draw(st.booleans()):
+        control["queue_entries"] = draw(st.sampled_from([1, 2, 16]))
+    return control
+
+
+def _weight_memory(draw: Draw, scratchpad_bytes: int) -> dict[str, Any]:
+    memory: dict[str, Any] = {
+        "rate": draw(st.sampled_from(["20 MB/s", "4 GB/s"])),
+        "latency": draw(st.sampled_from(["0 s", "1 us"])),
+        "compression": draw(st.sampled_from([1.0, 0.6])),
+        "streams": draw(st.booleans()),
+    }
+    if draw(st.booleans()):
+        memory["buffer"] = f"{max(1024, scratchpad_bytes // 4)} B"
+    return memory
 
 
 def _array(draw: Draw) -> dict[str, Any]:
@@ -84,6 +112,7 @@ def _dram(draw: Draw) -> dict[str, Any]:
         "rate": draw(st.sampled_from(["200 MB/s", "4 GB/s", "60 GB/s"])),
         "latency": draw(st.sampled_from(["0 s", "100 ns", "1 us"])),
         "dma_engines": draw(st.integers(1, 4)),
+        "either_way": draw(st.booleans()),
     }
     if draw(st.booleans()):
         dram["engine_rate"] = draw(st.sampled_from(["100 MB/s", "2 GB/s"]))
@@ -97,6 +126,7 @@ def _energy(draw: Draw) -> dict[str, Any]:
         "scratchpad": "2.5 pJ/B",
         "dram": "160 pJ/B",
         "host_link": "50 pJ/B",
+        "weight_memory": "90 pJ/B",
         "idle": draw(st.sampled_from(["0 W", "50 mW"])),
     }
 

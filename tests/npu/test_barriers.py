@@ -13,11 +13,12 @@ from armillary.engine.simulate import simulate
 from armillary.errors import InfeasibleError, InputError
 from armillary.hardware import Chip, Quantity, load_chip
 from armillary.npu import Plan, Program, compile_network, emit
-from armillary.npu.barriers import POOL, Barriers
+from armillary.npu.barriers import Barriers
 from armillary.npu.repeat import repeat
 from armillary.timeline import Timeline
 from armillary.workload import Graph, load_model, with_dtype
 from tests.npu.networks import branches, chips, generic, graphs
+from tests.npu.places import check_barriers
 
 PLENTY = 2**20
 
@@ -82,18 +83,10 @@ def check_meaning(plan: Plan) -> None:
 def check_units(plan: Plan, units: int) -> None:
     """Every program ends, and no physical barrier serves two at once: one is free when all its consumers started."""
     program = emit(limited(plan, units))
-    barriers, tasks = found(program), program.tasks
+    tasks = program.tasks
     timeline = Timeline.from_trace(simulate(tasks))
     assert np.all(timeline.end >= 0)
-    assert timeline.in_use(POOL).peak <= units
-    assert barriers.peak <= units
-    assert barriers.unit.max(initial=-1) < units
-    held = np.flatnonzero(barriers.unit >= 0)
-    begin = np.array([timeline.start[barriers.producers.of(one)].min() for one in held.tolist()], np.int64)
-    end = np.array([timeline.start[barriers.consumers.of(one)].max() for one in held.tolist()], np.int64)
-    order = np.lexsort((end, begin, barriers.unit[held]))
-    same = barriers.unit[held][order][1:] == barriers.unit[held][order][:-1]
-    assert np.all(begin[order][1:][same] >= end[order][:-1][same])
+    check_barriers(program, timeline, units)
     # The bytes that move and the work that is done are those of the chip without barriers.
     bare = emit(limited(plan, None)).tasks
     assert np.array_equal(bare.bytes, tasks.bytes)

@@ -16,6 +16,7 @@ from armillary.npu.queues import WEIGHT_BUFFER
 from armillary.npu.stream import stream
 from armillary.timeline import Timeline
 from armillary.workload import Graph, with_dtype
+from armillary.workload.builder import Network
 from tests.npu.networks import generic, graphs, one_conv
 
 BUFFER = 32 * 1024
@@ -70,6 +71,23 @@ def test_weights_that_fit_no_buffer_are_refused_or_split() -> None:
     assert int(plan.tiling.parts.max()) > 1
     with pytest.raises(InfeasibleError, match="does not fit"):
         compile_network(with_dtype(one_conv(channels=4, outputs=4, size=4, kernel=3), "int8"), apart(buffer="8 B"))
+
+
+@pytest.mark.parametrize(("barriers", "prefetch"), [(2, 64), (8, 3), (64, 1)])
+@pytest.mark.parametrize(("buffer", "scratchpad"), [("8 KiB", "64 KiB"), ("32 KiB", "64 KiB"), ("32 KiB", "512 KiB")])
+def test_weights_that_wait_for_room_hold_up_nothing_that_makes_room(
+    barriers: int, prefetch: int, buffer: str, scratchpad: str
+) -> None:
+    """They stood first at the barriers, or early in the program, and what would have freed their buffer behind them."""
+    chip = generic(
+        ("layer_cost: ", f"barriers: {barriers}\n  prefetch: {prefetch}\n  layer_cost: "),
+        ("size: 512 KiB", f"size: {scratchpad}"),
+        ("host:\n", f"weight_memory:\n  rate: 1 GB/s\n  buffer: {buffer}\n\nhost:\n"),
+    )
+    net = Network("three")
+    x = net.input("image", (1, 64, 28, 28)).conv_bn("first", 64, 1)
+    plan = compile_network(with_dtype(net.graph(x.conv_bn("second", 96, 3).conv_bn("third", 96, 3)), "int8"), chip)
+    assert simulate(emit(plan).tasks).makespan_s > 0
 
 
 @st.composite

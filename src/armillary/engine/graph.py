@@ -165,7 +165,8 @@ class GraphBuilder:
     def __init__(self, *, tick_s: float = PICOSECOND) -> None:
         self.tick_s = tick_s
         self._resources: list[dict[str, Any]] = []
-        self._leases: list[tuple[int, int, bool]] = []
+        self._leases: list[tuple[npt.NDArray[Any], ...]] = []  # pool, units, until_start
+        self._lease_count = 0
         self._changes: list[tuple[int, int, float]] = []
         self._tasks = 0
         self._columns: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in TASK_COLUMNS}
@@ -226,8 +227,14 @@ class GraphBuilder:
 
     def lease(self, pool: int, units: int, *, until_start: bool = False) -> int:
         """Add a lease of `units` from `pool`; tasks join it by their `leases`."""
-        self._leases.append((pool, units, until_start))
-        return len(self._leases) - 1
+        return int(self.leases(pool, np.array([units]), until_start=until_start)[0])
+
+    def leases(self, pool: int, units: npt.NDArray[np.int64], *, until_start: bool = False) -> npt.NDArray[np.int64]:
+        """Add a lease from `pool` for each of `units`; return their ids, shape as `units`."""
+        count, first = len(units), self._lease_count
+        self._leases.append((np.full(count, pool, np.int32), units, np.full(count, until_start)))
+        self._lease_count += count
+        return np.arange(first, self._lease_count)
 
     def change(self, tick: int, resource: int, value: float) -> None:
         """At `tick`, set the rate factor of a server or the capacity per second of a link or arbiter."""
@@ -346,9 +353,9 @@ class GraphBuilder:
             tick_s=self.tick_s,
             resources=Resources(**resource_columns(self._resources)),
             leases=Leases(
-                pool=np.array([lease[0] for lease in self._leases], np.int32),
-                units=np.array([lease[1] for lease in self._leases], np.int64),
-                until_start=np.array([lease[2] for lease in self._leases], np.bool_),
+                pool=joined([lease[0] for lease in self._leases], np.int32),
+                units=joined([lease[1] for lease in self._leases], np.int64),
+                until_start=joined([lease[2] for lease in self._leases], np.bool_),
             ),
             changes=TimedChanges(
                 tick=np.array([change[0] for change in changes], np.int64),

@@ -136,10 +136,11 @@ def find_barriers(graph: TaskGraph, key: FloatArray, by_barrier: BoolArray, unit
 
 def hold_barriers(build: GraphBuilder, barriers: Barriers) -> None:
     """Add the pool of physical barriers, a lease for each that is used, and the edges that reuse needs."""
-    pool = build.pool(POOL, units=barriers.units)
+    # There is always one for the task that starts: who waits for room elsewhere, in a weight buffer, holds up nobody.
+    pool = build.pool(POOL, units=barriers.units, backfill=True)
     held = barriers.unit >= 0
     lease = np.full(len(barriers), -1, np.int64)
-    lease[held] = [build.lease(pool, 1, until_start=True) for _ in range(int(held.sum()))]
+    lease[held] = build.leases(pool, np.ones(int(held.sum()), np.int64), until_start=True)
     for members in (barriers.producers, barriers.consumers):
         mine = lease[members.barrier]
         build.member(members.task[mine >= 0], mine[mine >= 0])

@@ -15,6 +15,7 @@ from armillary.hardware import Chip
 from armillary.npu.addresses import Allocation, Spill
 from armillary.npu.allocate import allocate, allocate_as_is
 from armillary.npu.cache import cache
+from armillary.npu.chains import Chain
 from armillary.npu.cost_models import CostChoice, CostModel, choose_cost_model
 from armillary.npu.fold import fold
 from armillary.npu.fuse import Network, fuse
@@ -50,8 +51,11 @@ def compile_network(graph: Graph, chip: Chip, cost_model: CostChoice = None) -> 
 
 
 def _ahead(plan: Plan) -> Plan:
-    """Let weights load as early as there is room and an address for them."""
-    if plan.chip.control.prefetch == 1 or plan.allocation.fences:
+    """Let weights load as early as there is room and an address for them.
+
+    In a buffer of their own they wait in its order: as early as it has room, without being told.
+    """
+    if plan.chip.control.prefetch == 1 or plan.allocation.fences or plan.chip.weight_buffer_bytes is not None:
         return plan
     for share in _SHARES:
         early = replace(plan, ahead=prefetch(plan, share))
@@ -64,46 +68,76 @@ def _ahead(plan: Plan) -> Plan:
 def _merged(network: Network, chip: Chip, model: CostModel) -> Plan:
     """Return the plan with those chains of layers in stripes that gain by it."""
     whole = _plan(unstriped(network), place(network, chip), chip, model)
+    striped, chains = _in_stripes(whole)
+    if striped is None:
+        whole = _with_addresses(whole)
+        if whole.allocation.spills:  # what moves for want of a hole may begin a chain
+            striped, chains = _in_stripes(whole)
+    return striped or replace(whole, striping=replace(whole.striping, chains=chains))
+
+
+def _in_stripes(whole: Plan) -> tuple[Plan | None, tuple[Chain, ...]]:
+    """Return the plan with the chains that are worth it in stripes, None if there are none, and what became of all."""
     chains = stripe(whole)
     while any(chain.taken for chain in chains):
-        try:
-            striped = _plan(cut_rows(network, chains, whole.residency), whole.placements, chip, model)
-        except InfeasibleError:  # weights kept from stripe to stripe leave no holes for the tiles between
-            return replace(whole, striping=replace(whole.striping, chains=refused(chains, "finds no addresses")))
+        striping = cut_rows(whole.network, chains, whole.residency)
+        placements = tuple(whole.placements[index] for index in striping.origin.tolist())
+        striped = _plan(striping, placements, whole.chip, whole.cost_model)
         judged = judge(chains, whole, striped)
-        if [chain.taken for chain in judged] == [chain.taken for chain in chains]:
-            return replace(striped, striping=replace(striped.striping, chains=judged), whole=whole.shapes)
+        if _taken(judged) == _taken(chains):
+            try:
+                striped = _with_addresses(striped)
+            except InfeasibleError:  # weights kept from stripe to stripe leave no holes for the tiles between
+                return None, refused(chains, "finds no addresses")
+            if striped.allocation.spills:
+                judged = judge(chains, whole, striped)
+            if _taken(judged) == _taken(chains):
+                return replace(striped, striping=replace(striping, chains=judged), whole=whole.shapes), judged
         chains = judged
-    return replace(whole, striping=replace(whole.striping, chains=chains))
+    return None, chains
 
 
-def _plan(striping: Striping, whole_placements: tuple[Placement, ...], chip: Chip, model: CostModel) -> Plan:
-    """Decide where everything lies and how each layer is cut into tiles."""
-    network, origin = striping.network, striping.origin
-    placements = tuple(whole_placements[index] for index in origin.tolist())
-    shapes = geometry(network, placements)
-    split = split_over_tiles(network, placements, shapes, chip, model)
-    one = one_tile(chip)
+def _taken(chains: tuple[Chain, ...]) -> list[bool]:
+    return [chain.taken for chain in chains]
+
+
+def _with_addresses(plan: Plan) -> Plan:
+    """Return `plan` with addresses for all that lies in the scratchpad, after activations without a hole have moved."""
     spills: tuple[Spill, ...] = ()
     while True:
-        moved = striping.leaving | {spill.tensor for spill in spills}
-        residency = reside(network, placements, split.shapes, one, moved, split.tensor_bytes)
-        caching = cache(origin, placements, split.shapes, residency, one)
-        keeping = keep(origin, placements, split.shapes, residency, caching, one)
-        tiling = tile(network, placements, shapes, split, residency, caching, keeping, one, model)
-        broadcasts = in_every_tile(network, split, residency.staying)
-        tiles, pieces = cut(placements, shapes, split, tiling, broadcasts, chip, model)
-        first_tile, last_tile = np.full(len(shapes), -1, np.int64), np.full(len(shapes), -1, np.int64)
-        first_tile[tiles.layer[tiles.first]] = np.flatnonzero(tiles.first)
-        last_tile[tiles.layer[tiles.last]] = np.flatnonzero(tiles.last)
-        plan = Plan(
-            chip, network, placements, shapes, split, residency, caching, keeping, tiling, tiles, pieces,
-            first_tile, last_tile, striping, shapes, model, np.ones(len(tiles), np.int64),
-        )  # fmt: skip
         found = allocate(plan, spills)
         if isinstance(found, Allocation):
             return replace(plan, allocation=found)
         spills += found
+        plan = _plan(plan.striping, plan.placements, plan.chip, plan.cost_model, spills)
+
+
+def _plan(
+    striping: Striping,
+    placements: tuple[Placement, ...],
+    chip: Chip,
+    model: CostModel,
+    spills: tuple[Spill, ...] = (),
+) -> Plan:
+    """Decide what stays, how each layer is cut into tiles, and which tile of the chip does what; without addresses."""
+    network, origin = striping.network, striping.origin
+    shapes = geometry(network, placements)
+    split = split_over_tiles(network, placements, shapes, chip, model)
+    one = one_tile(chip)
+    moved = striping.leaving | {spill.tensor for spill in spills}
+    residency = reside(network, placements, split.shapes, one, moved, split.tensor_bytes)
+    caching = cache(origin, placements, split.shapes, residency, one)
+    keeping = keep(origin, placements, split.shapes, residency, caching, one)
+    tiling = tile(network, placements, shapes, split, residency, caching, keeping, one, model)
+    broadcasts = in_every_tile(network, split, residency.staying)
+    tiles, pieces = cut(placements, shapes, split, tiling, broadcasts, chip, model)
+    first_tile, last_tile = np.full(len(shapes), -1, np.int64), np.full(len(shapes), -1, np.int64)
+    first_tile[tiles.layer[tiles.first]] = np.flatnonzero(tiles.first)
+    last_tile[tiles.layer[tiles.last]] = np.flatnonzero(tiles.last)
+    return Plan(
+        chip, network, placements, shapes, split, residency, caching, keeping, tiling, tiles, pieces,
+        first_tile, last_tile, striping, shapes, model, np.ones(len(tiles), np.int64),
+    )  # fmt: skip
 
 
 def functions(chip: Chip) -> frozenset[str]:

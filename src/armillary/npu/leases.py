@@ -23,14 +23,14 @@ def hold(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues) -> IntAr
     """Add the leases of all tiles and activations; return their addresses, -1 in a weight buffer, shape (leases,)."""
     tiles, stores, at = plan.tiles, tasks.stores, plan.allocation.users
     weighed = _hold_weights(build, plan, tasks, queues)
-    leases = _leases(build, queues.scratchpad, tiles.input_room[tasks.inputs.at])
+    leases = build.leases(queues.scratchpad, tiles.input_room[tasks.inputs.at])
     build.member(tasks.inputs.ids, leases)
     _join(build, tasks, last_use(tasks.inputs.at, plan), leases)
     sums = np.flatnonzero(tiles.sum_bytes)
-    leases = _leases(build, queues.scratchpad, tiles.sum_bytes[sums])
+    leases = build.leases(queues.scratchpad, tiles.sum_bytes[sums])
     _join(build, tasks, sums, leases)
     _join(build, tasks, sums + tiles.sum_tiles[sums] - 1, leases)
-    leases = _leases(build, queues.scratchpad, tiles.output_room[stores.at])
+    leases = build.leases(queues.scratchpad, tiles.output_room[stores.at])
     _join(build, tasks, stores.at, leases)
     build.member(stores.ids, leases)
     roots = _hold_activations(build, plan, tasks, queues)
@@ -43,7 +43,7 @@ def _hold_weights(build: GraphBuilder, plan: Plan, tasks: Tasks, queues: Queues)
     """Add the leases of streamed weights; return the tiles for which they come, shape (leases,)."""
     tiles = plan.tiles
     at = np.flatnonzero(tiles.weight_bytes) if plan.chip.streams_weights else tasks.weights.at
-    leases = _leases(build, queues.weight_room, tiles.weight_room[at])
+    leases = build.leases(queues.weight_room, tiles.weight_room[at])
     until = last_use(at, plan, plan.keeping.until)
     if plan.chip.streams_weights:  # they arrive while the tile is computed
         _join(build, tasks, at, leases)
@@ -67,10 +67,6 @@ def last_use(at: IntArray, plan: Plan, until: IntArray | None = None) -> IntArra
     if until is None:
         return np.where(same, following - 1, plan.last_tile[layer])
     return np.where(same & (until[layer] == layer), following - 1, plan.last_tile[until[layer]])
-
-
-def _leases(build: GraphBuilder, pool: int, units: IntArray) -> IntArray:
-    return np.array([build.lease(pool, size) for size in units.tolist()], np.int64)
 
 
 def _join(build: GraphBuilder, tasks: Tasks, tiles: IntArray, leases: IntArray) -> None:

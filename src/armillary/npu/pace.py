@@ -11,7 +11,7 @@ import numpy as np
 
 from armillary.hardware import Chip
 from armillary.npu.geometry import FloatArray
-from armillary.npu.tile import transfer_engines, transfer_rate
+from armillary.npu.rates import transfer_engines, transfer_rate
 from armillary.npu.tiles import Tiles
 
 

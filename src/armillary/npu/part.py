@@ -35,7 +35,7 @@ def one_tile(chip: Chip) -> Chip:
 
     array = {name: part(getattr(chip.array, name)) for name in _ARRAY_RATES}
     update = {
-        "name": f"a tile of {chip.name}",
+        "name": f"one of the {chip.tiles} tiles of {chip.name}",
         "tiles": 1,
         "array": chip.array.model_copy(update=array),
         "vector": chip.vector.model_copy(

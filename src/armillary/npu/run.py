@@ -19,9 +19,9 @@ from armillary.npu.cost_models import CostChoice
 from armillary.npu.emit import emit
 from armillary.npu.plan import Plan
 from armillary.npu.queues import HOST_LINK, SCRATCHPAD, WEIGHT_MEMORY
+from armillary.npu.rates import transfer_rate
 from armillary.npu.result import NpuResult
 from armillary.npu.stream import stream
-from armillary.npu.tile import transfer_rate
 from armillary.store import content_key, file_digest
 from armillary.timeline import RunInfo, Timeline
 from armillary.timeline.power import FEMTOJOULE

@@ -19,7 +19,7 @@ from armillary.npu.geometry import FloatArray, IntArray
 from armillary.npu.place import Engine
 from armillary.npu.plan import Plan
 from armillary.npu.queues import Queues
-from armillary.npu.tile import transfer_rate, weight_rate
+from armillary.npu.rates import transfer_rate, weight_rate
 from armillary.timeline.power import MOST_JOULES
 from armillary.units import PICOSECOND, to_ticks, to_ticks_array
 

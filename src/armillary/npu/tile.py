@@ -2,17 +2,12 @@
 
 In:  shapes, placements, residency and caching of the layers, a `Chip`.
 Out: `Tiling`: per layer the number of row groups, the channels of a tile, and which of the two is the outer loop.
-A layer that moves nothing is one tile. For the others, all splits on a grid are priced by
-max(sum of compute, sum of transfers) + first load + last store, and the cheapest that fits is taken (of splits within
-2 % of it, the one that moves the fewest bytes, then the one with the fewest tiles). Where no split fits, or none that
-fills the array, the input channels are split too, into as many parts as is cheapest: partial sums of a tile stay in the
-scratchpad until its last part.
+A layer that moves nothing is one tile; the others get the cheapest tiles that fit beside what stays (`cheapest`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -20,19 +15,16 @@ import numpy.typing as npt
 from armillary.errors import InfeasibleError
 from armillary.hardware import Chip
 from armillary.npu.cache import Caching
+from armillary.npu.cheapest import Budgets, Moves, cheapest
 from armillary.npu.cost_models import CostModel
 from armillary.npu.fuse import Network
-from armillary.npu.geometry import FloatArray, Geometry, IntArray, input_rows
+from armillary.npu.geometry import Geometry, IntArray
 from armillary.npu.keep import Keeping
 from armillary.npu.place import Engine, Placement
-from armillary.npu.price import compute_cycles
-from armillary.npu.reside import Residency, neighbourhood, partial_bytes, tile_budgets, usable_bytes
+from armillary.npu.rates import encoded_bytes
+from armillary.npu.reside import Residency, neighbourhood, tile_budgets, usable_bytes
 from armillary.npu.split import Split
 from armillary.units import MIB
-
-MAX_TILES = 4096  # of one layer
-INDIFFERENCE = 0.02  # share of the time of a layer
-WORTH_PARTS = 0.8  # share of the time below which more parts are worth their partial sums, whose traffic has no price
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,216 +91,17 @@ def tile(
     stays = residency.live_bytes + keeping.bytes
     room = usable_bytes(chip) - caching.bytes - neighbourhood(stays)
     load_budget, store_budget = tile_budgets(room, int(mine[1].max(initial=0)))
-    columns = np.stack([getattr(shapes, column.name) for column in fields(Geometry)], axis=1)
-    known: dict[tuple[bytes, Placement, _Moves, tuple[int, int], bool], tuple[int, int, int, bool] | None] = {}
-    for index in np.flatnonzero(loads + stores + streams).tolist():
-        moves = _Moves(*(int(moved[index]) for moved in mine), *(int(pieces[index]) for pieces in split.moved_pieces))
-        budgets = (int(load_budget[index]), int(store_budget[index]))
-        # Blocks of a network and stripes of a layer are often the same.
-        key = (columns[index].tobytes(), placements[index], moves, budgets, bool(keeps[index]))
-        if key not in known:
-            grid = _grid(shapes, index, chip, once=bool(keeps[index]))
-            known[key] = _cheapest(shapes, index, placements[index], grid, moves, budgets, chip, model)
-        chosen = known[key]
-        if chosen is None:
-            stays_mib, cached_mib = int(stays[index]) / MIB, caching.bytes / MIB
-            raise InfeasibleError(
-                f"layer {network.layers[index].name!r} does not fit beside {stays_mib:.3g} MiB of activations and "
-                f"{cached_mib:.3g} MiB of weights that stay in the scratchpad of {chip.name}"
-            )
-        row_groups[index], channels[index], parts[index], rows_outer[index] = chosen
+    moving = np.flatnonzero(loads + stores + streams)
+    moves = Moves(*(moved[moving] for moved in mine), *(pieces[moving] for pieces in split.moved_pieces))
+    budgets = Budgets(load_budget[moving], store_budget[moving])
+    found = cheapest(shapes, moving, placements, moves, budgets, keeps[moving], chip, model)
+    if not found.fits.all():
+        index = int(moving[np.flatnonzero(~found.fits)[0]])
+        stays_mib, cached_mib = int(stays[index]) / MIB, caching.bytes / MIB
+        raise InfeasibleError(
+            f"layer {network.layers[index].name!r} does not fit beside {stays_mib:.3g} MiB of activations and "
+            f"{cached_mib:.3g} MiB of weights that stay in the scratchpad of {chip.name}"
+        )
+    row_groups[moving], channels[moving], parts[moving] = found.groups, found.channels, found.parts
+    rows_outer[moving] = found.rows_outer
     return Tiling(row_groups, channels, -(-shapes.outputs // channels), parts, rows_outer, loads, stores, streams)
-
-
-class _Moves(NamedTuple):
-    """Bytes that one layer moves into and out of one tile of the chip, and how many tiles move bytes of their own."""
-
-    load: int
-    store: int
-    stream: int
-    load_pieces: int
-    store_pieces: int
-    stream_pieces: int
-
-
-def _grid(shapes: Geometry, index: int, chip: Chip, *, once: bool) -> tuple[IntArray, IntArray, npt.NDArray[np.bool_]]:
-    """Return candidates (row groups, channels of a tile, rows outer), each of shape (candidates,).
-
-    With `once` no weight is loaded twice: rows are the outer loop only where a tile has all channels.
-    """
-    rows, outputs = int(shapes.rows[index]), int(shapes.outputs[index])
-    granule = chip.array.granules.outputs
-    groups = sorted(
-        {min(rows, step) for power in range(rows.bit_length()) for step in (2**power, 3 * 2**power)} | {rows}
-    )
-    whole = {min(outputs, granule * 2**power) for power in range(max(1, -(-outputs // granule)).bit_length())}
-    part = {2**power for power in range(min(outputs, granule).bit_length())}
-    sizes = sorted(whole | part | {outputs})
-    outer = [(c, o) for c in sizes for o in (0, 1) if not (once and o and c < outputs)]
-    grid = np.array([(g, c, o) for g in groups for c, o in outer], np.int64)
-    return grid[:, 0], grid[:, 1], grid[:, 2] == 1
-
-
-def _cheapest(
-    shapes: Geometry,
-    index: int,
-    placement: Placement,
-    grid: tuple[IntArray, IntArray, npt.NDArray[np.bool_]],
-    moves: _Moves,
-    budgets: tuple[int, int],
-    chip: Chip,
-    model: CostModel,
-) -> tuple[int, int, int, bool] | None:
-    """Return the cheapest split that keeps a tile within `budgets` (bytes loaded, stored), None if there is none."""
-    depth = int(shapes.depth[index])
-    floor_s = _each_byte_once_s(moves, chip)
-    best: tuple[float, tuple[int, int, int, bool]] | None = None
-    for parts in sorted({min(depth, 2**power) for power in range(depth.bit_length() + 1)}):
-        fits = _fitting(shapes, index, grid, moves, budgets, parts, chip)
-        if not fits.any():
-            continue
-        few = fits & (grid[0] * -(-shapes.outputs[index] // grid[1]) * parts <= MAX_TILES)
-        found = _cheapest_of(shapes, index, placement, grid, moves, few if few.any() else fits, parts, chip, model)
-        # More parts than need be may leave room for tiles of more rows and channels.
-        if best is None or found[0] < WORTH_PARTS * best[0]:
-            best = found
-            if WORTH_PARTS * found[0] <= floor_s or _fills_array(shapes, index, *found[1][:2], chip):
-                break
-    return None if best is None else best[1]
-
-
-def _each_byte_once_s(moves: _Moves, chip: Chip) -> float:
-    """Return the seconds that the bytes of a layer take if each moves once."""
-    weights_s = moves.stream * moves.stream_pieces / weight_rate(chip)[0]
-    others_s = (moves.load * moves.load_pieces + moves.store * moves.store_pieces) / transfer_rate(chip)[0]
-    return others_s + weights_s if chip.weight_memory is None else max(others_s, weights_s)
-
-
-def _fills_array(shapes: Geometry, index: int, groups: int, channels: int, chip: Chip) -> bool:
-    """True if a tile of one of `groups` of rows and `channels` outputs wastes no more of a granule than the layer."""
-    granules, rows = chip.array.granules, int(shapes.rows[index])
-    positions, each = int(shapes.positions[index]), int(shapes.each[index])
-    enough = min(granules.positions, each)
-    return (
-        channels >= min(granules.outputs, int(shapes.group_outputs[index])) and -(-rows // groups) * positions >= enough
-    )
-
-
-def _tile_sizes(
-    shapes: Geometry, index: int, grid: tuple[IntArray, IntArray, npt.NDArray[np.bool_]], moves: _Moves
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the bytes of inputs, weights and outputs of a tile of each split, all input channels at once."""
-    groups, channels, _ = grid
-    rows = -(-shapes.rows[index] // groups)
-    share = channels / shapes.outputs[index]
-    read = input_rows(shapes, index, rows) / shapes.in_rows[index] * (share if shapes.by_channel[index] else 1.0)
-    return moves.load * read, moves.stream * share, moves.store * rows / shapes.rows[index] * share
-
-
-def _fitting(
-    shapes: Geometry,
-    index: int,
-    grid: tuple[IntArray, IntArray, npt.NDArray[np.bool_]],
-    moves: _Moves,
-    budgets: tuple[int, int],
-    parts: int,
-    chip: Chip,
-) -> npt.NDArray[np.bool_]:
-    """Mark the splits of which a tile fits `budgets` when its input channels come in `parts`."""
-    inputs, weights, outputs = _tile_sizes(shapes, index, grid, moves)
-    largest = -(-shapes.depth[index] // parts) / shapes.depth[index]
-    loads, weight_tile = np.ceil(inputs * largest), np.ceil(weights * largest)
-    buffer = chip.weight_buffer_bytes
-    if buffer is None:
-        loads += weight_tile
-    if parts > 1:
-        loads += partial_bytes(shapes, index, -(-shapes.rows[index] // grid[0]), grid[1])
-    fits = (loads <= budgets[0]) & (np.ceil(outputs) <= budgets[1])
-    if buffer is not None:  # the weights of a tile, beside those of the next unless they come while it computes
-        fits &= (1 if chip.streams_weights else 2) * weight_tile <= buffer
-    return np.asarray(fits, np.bool_)
-
-
-def _cheapest_of(
-    shapes: Geometry,
-    index: int,
-    placement: Placement,
-    grid: tuple[IntArray, IntArray, npt.NDArray[np.bool_]],
-    moves: _Moves,
-    chosen: npt.NDArray[np.bool_],
-    parts: int,
-    chip: Chip,
-    model: CostModel,
-) -> tuple[float, tuple[int, int, int, bool]]:
-    """Return the price in seconds and the cheapest of the `chosen` splits with input channels in `parts`."""
-    grid = grid[0][chosen], grid[1][chosen], grid[2][chosen]
-    groups, channels, rows_outer = grid
-    in_tile, weight_tile, out_tile = (np.ceil(size) for size in _tile_sizes(shapes, index, grid, moves))
-    channel_groups = -(-shapes.outputs[index] // channels)
-    rows = -(-shapes.rows[index] // groups)
-    tiles = groups * channel_groups
-    if parts > 1:  # every part of every tile loads what it needs anew
-        input_loads, weight_loads = tiles, groups
-    else:
-        by_channel = bool(shapes.by_channel[index])
-        input_loads = tiles if by_channel else np.where(rows_outer, groups, np.where(groups == 1, 1, tiles))
-        weight_loads = np.where(rows_outer & (channel_groups > 1), groups, 1)
-    activations = in_tile * input_loads * moves.load_pieces + moves.store * moves.store_pieces
-    weights = weight_loads * moves.stream * moves.stream_pieces
-    moved = activations + weights
-    loads, fetches = (in_tile > 0) * input_loads, (moves.stream > 0) * weight_loads * channel_groups
-    rate, latency = transfer_rate(chip)
-    weight_speed, weight_latency = weight_rate(chip)
-    transfer_s = activations / rate + (parts * loads + (moves.store > 0) * tiles) * latency / transfer_engines(chip)
-    fetch_s = weights / weight_speed + parts * fetches * weight_latency / weight_engines(chip)
-    # Two memories move at once, one moves the two after each other.
-    transfer_s = transfer_s + fetch_s if chip.weight_memory is None else np.maximum(transfer_s, fetch_s)
-    layer, depth = np.full(len(groups), index), np.full(len(groups), -(-shapes.depth[index] // parts))
-    positions = rows * shapes.positions[index]
-    cycles = compute_cycles(shapes, layer, positions, rows, channels, depth, placement, chip, model)
-    compute_s = parts * tiles * cycles / chip.clock.value
-    # First load, last store.
-    ends_s = (in_tile * moves.load_pieces / parts + out_tile * moves.store_pieces) / rate + 2 * latency
-    if not chip.streams_weights:
-        ends_s = ends_s + weight_tile * moves.stream_pieces / parts / weight_speed
-    price_s: FloatArray = np.maximum(compute_s, transfer_s) + ends_s
-    # Below this difference the order of events decides the time: take less traffic, then fewer tiles.
-    good = np.flatnonzero(price_s <= price_s.min() * (1 + INDIFFERENCE))
-    best = good[np.lexsort((price_s[good], tiles[good], moved[good]))[0]]
-    return float(price_s[best]), (int(groups[best]), int(channels[best]), parts, bool(rows_outer[best]))
-
-
-def transfer_rate(chip: Chip) -> tuple[float, float]:
-    """Return (bytes/s, latency in s) of the backing memory: DRAM, or the host's memory over its link.
-
-    The rate of DRAM is that of all its DMA engines together, where that is less.
-    """
-    if chip.dram is not None:
-        engines = chip.dram.dma_engines * chip.dram.engine_rate.value if chip.dram.engine_rate else np.inf
-        return min(chip.dram.rate.value, engines), chip.dram.latency.value
-    assert chip.host_link is not None  # a chip has one of the two
-    return chip.host_link.rate.value, chip.host_link.latency.value
-
-
-def weight_rate(chip: Chip) -> tuple[float, float]:
-    """Return (bytes/s, latency in s) of the memory that weights come from: their own, or that of the activations."""
-    if chip.weight_memory is None:
-        return transfer_rate(chip)
-    return chip.weight_memory.rate.value, chip.weight_memory.latency.value
-
-
-def encoded_bytes(weight_bytes: IntArray, chip: Chip) -> IntArray:
-    """Return the bytes of weights as they lie in memory and move, shape as given."""
-    if chip.weight_memory is None or chip.weight_memory.compression.value == 1:
-        return weight_bytes
-    return np.asarray(np.ceil(weight_bytes * chip.weight_memory.compression.value), np.int64)
-
-
-def transfer_engines(chip: Chip) -> int:
-    """Return the number of queues that move tiles: the DMA engines, or the one host link."""
-    return chip.dram.dma_engines if chip.dram is not None else 1
-
-
-def weight_engines(chip: Chip) -> int:
-    """Return the number of queues that move weights."""
-    return 1 if chip.weight_memory is not None else transfer_engines(chip)

@@ -11,7 +11,7 @@ from armillary.engine import GraphBuilder
 from armillary.engine.simulate import simulate
 from armillary.hardware import Chip
 from armillary.npu.queues import declare
-from armillary.npu.tile import transfer_rate
+from armillary.npu.rates import transfer_rate
 from armillary.units import PICOSECOND, to_ticks
 
 
