@@ -63,8 +63,8 @@ def run(
         voltage: volts of the chip (default: as few as the clock needs).
         cost_model: what prices tiles: calibrated (the default where the chip has operator laws), theoretical, a CSV
             table of operators with their cycles, or an installed model.
-        show_pass: compile only, and show what this pass hands on (recognise, fold, lower, fuse, place, geometry,
-            reside, cache, tile, cut, emit).
+        show_pass: compile only, and show what this pass hands on (recognise, fold, lower, fuse, place, stripe,
+            geometry, split, reside, cache, tile, cut, allocate, barriers, emit).
     """
     from armillary import npu
 
