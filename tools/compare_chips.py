@@ -16,6 +16,7 @@ from math import log10
 from pathlib import Path
 
 from armillary import npu
+from armillary.hardware import load_chip
 from armillary.npu import NpuResult
 from armillary.report.numbers import quantity
 from tools.error_tables import between
@@ -68,8 +69,8 @@ def share_of(result: NpuResult, *kinds: str) -> float:
 
 
 def moved_bytes(result: NpuResult) -> int:
-    """Return the bytes that crossed DRAM and the host link."""
-    return result.dram_bytes + result.host_link_bytes
+    """Return the bytes that crossed DRAM, the memory of the weights and the host link."""
+    return result.dram_bytes + result.weight_memory_bytes + result.host_link_bytes
 
 
 def cause(result: NpuResult) -> str:
@@ -95,6 +96,15 @@ def _cause_of(what: str, result: NpuResult) -> str:
             return f"host: {len(result.fallbacks)} layers, {count} since {most}"
         case "layer cost":
             return f"cost of starting {len(result.layers)} layers"
+        case "driver":
+            return "driver, which submits the inference"
+        case "weight memory":
+            memory = load_chip(result.chip).weight_memory
+            assert memory is not None  # it bounds this run
+            return f"{what}: {quantity(result.weight_memory_bytes, 'B')} at {quantity(memory.rate.value, 'B/s')}"
+        case _ if result.weight_memory_bytes:
+            others = result.dram_bytes + result.host_link_bytes
+            return f"{what}: {quantity(others, 'B')} at {quantity(result.memory_bytes_per_s, 'B/s')}"
         case _:
             rate = f"at {quantity(result.memory_bytes_per_s, 'B/s')}"
             streamed = result.parameter_bytes - result.cached_parameter_bytes

@@ -9,7 +9,7 @@ Nothing is played: `emit` is the last pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from armillary.npu.emit import emit
 from armillary.npu.fold import fold
 from armillary.npu.geometry import Geometry
 from armillary.npu.lower import lower
+from armillary.npu.pass_table import Cell, PassTable
 from armillary.npu.place import Engine
 from armillary.npu.plan import Plan
 from armillary.npu.repeat import occupied_bytes
@@ -32,22 +33,6 @@ from armillary.npu.run import read_graph
 from armillary.npu.split import halo_bytes
 from armillary.npu.strategies import Strategy
 from armillary.workload import Graph, recognise
-
-Cell = str | int | float | bool
-
-
-@dataclass(frozen=True, slots=True)
-class PassTable:
-    """The output of one pass."""
-
-    name: str
-    title: str  # what a row is, and a total where there is one
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-
-    def to_json(self) -> Mapping[str, object]:
-        """Return name, title, columns and rows."""
-        return {"pass": self.name, "title": self.title, "columns": self.columns, "rows": self.rows}
 
 
 def passes(
