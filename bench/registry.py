@@ -15,10 +15,23 @@ from bench import (
     engine_mixed,
     npu_speed,
     npu_vela,
+    power_azure,
+    power_plan,
 )
 from bench.benchmark import Benchmark
 
-FAMILIES = (engine_fifo, engine_mixed, engine_links, engine_drive, engine_control, npu_speed, npu_vela, command_line)
+FAMILIES = (
+    engine_fifo,
+    engine_mixed,
+    engine_links,
+    engine_drive,
+    engine_control,
+    npu_speed,
+    npu_vela,
+    power_azure,
+    power_plan,
+    command_line,
+)
 
 
 def benchmarks(prefix: str = "") -> list[Benchmark]:

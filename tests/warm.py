@@ -6,6 +6,7 @@ In:  nothing. Out: a warm cache. `python -m tests.warm`; `make suite` runs it fi
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 from armillary.engine import GraphBuilder
 from armillary.engine.simulate import Simulation
@@ -20,6 +21,7 @@ def warm() -> None:
         run = Simulation(builder.build())
         run.advance()
         run.cancel(0)
+    import_module("armillary.power.row.handler")
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from armillary import npu
+from armillary import npu, power
 from armillary.cli import main
 from armillary.cli.report import RESULTS, load_result
 from armillary.store import read_manifest, writing_run
@@ -39,7 +39,7 @@ def test_a_result_read_back_has_the_same_digest(saved: Path) -> None:
 
 
 def test_every_kind_of_result_is_known_by_the_verb_that_makes_it() -> None:
-    assert set(RESULTS) == {npu.NpuResult.kind, npu.ShareResult.kind}
+    assert set(RESULTS) == {npu.NpuResult.kind, npu.ShareResult.kind, power.RowResult.kind}
 
 
 def test_a_run_of_an_unknown_kind_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,6 +37,9 @@ ASKED = {
     "npu.mobilenet_v2",
     "npu.variants100",
     "npu.vela",
+    "power.azure_hour",
+    "power.sixweeks",
+    "power.compare",
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from tests.house.source_tree import REPOSITORY, sources
 
 # Distribution -> the module it brings, where they differ.
-MODULE_OF = {"ruamel.yaml": "ruamel", "protobuf": "google"}
+MODULE_OF = {"ruamel.yaml": "ruamel", "protobuf": "google", "nvidia-ml-py": "pynvml"}
 
 
 def project() -> dict[str, Any]:

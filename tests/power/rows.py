@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 
 from armillary.engine.calendar import CHANGE, POLICY, SAMPLE, Calendar, Stream, new_calendar
-from armillary.engine.deciding import Decider, decide, new_decider
+from armillary.engine.deciding import decide, new_decider
 from armillary.engine.policy import Policy
-from armillary.engine.recorder import STEP
 from armillary.power.policies.polca import DEFAULTS, polca
 from armillary.power.row import records as at
-from armillary.power.row.handler import ARRIVES, READS, TRAINS, advance
-from armillary.power.row.state import Control, Meter, Watch, clock_table, new_state
+from armillary.power.row.handler import ARRIVES, CLOSES, READS, TELEMETRY, TRAINS, advance
+from armillary.power.row.state import Control, Meter, Watch, clock_table, more_room, new_state
 from armillary.testing.models import Listing, Model
 
 TOP_MHZ = 1410
+METER = Meter(2_000, 2_000)
 
 
 def small_row(
@@ -34,11 +34,12 @@ def small_row(
     compiled: bool = True,
     log: int = 0,
     latency: int = 40_000,
-    meter: Meter = Meter(2_000, 2_000),
+    meter: Meter = METER,
     training: bool = False,
+    dark: tuple[int, int] | None = None,
     **mind: int,
 ) -> tuple[at.RowState, Calendar]:
-    """Two classes (low, high priority) of `lanes` servers each; a training job of two servers at low priority on demand."""
+    """Two classes (low, high priority) of `lanes` servers each; on demand a training job of two servers."""
     classes = np.zeros(2 + training, at.CLASS)
     classes["first"][:2], classes["lanes"][:2], classes["priority"][:2] = [0, lanes], lanes, [at.LOW, at.HIGH]
     classes["slots"], classes["buffer"] = slots, buffer
@@ -58,7 +59,7 @@ def small_row(
     segments = np.zeros(2, at.SEGMENT)
     segments["work"], segments["bound"], segments["dynamic_mw"] = [3000, 700], [0.95, 0.2], [5500, 800]
     segments["next"] = [1, 0]
-    filled = {name: value for name, value in (DEFAULTS | mind).items()} if policy is polca else mind
+    filled = DEFAULTS | mind if policy is polca else mind
     state = new_state(
         budget_mw=budget_mw,
         classes=classes,
@@ -72,15 +73,14 @@ def small_row(
         watch=Watch(100, (2_000, 40_000), 5_000, until, 10_000, np.where(np.arange(2000) > 1000, 1e-5, -1e-6), log),
         decider=new_decider(policy, compiled=compiled, **filled),
     )
+    readings = np.arange(meter.period, until, meter.period)
     streams = [
         Stream(ARRIVES, arrival[order]),
-        Stream(
-            READS,
-            np.arange(meter.period, until, meter.period),
-            np.zeros(-(-until // meter.period) - 1, np.int64),
-            order=POLICY,
-        ),
+        Stream(READS, readings, np.zeros_like(readings), order=POLICY),
+        Stream(CLOSES, np.array([until]), order=SAMPLE),
     ]
+    if dark is not None:
+        streams.append(Stream(TELEMETRY, np.array(dark), np.array([1, 0]), order=CHANGE))
     if training:
         streams.append(Stream(TRAINS, np.array([5]), np.array([2 * lanes]), order=CHANGE))
     return state, new_calendar(streams, timers=4 * lanes + 8, burst=2 * lanes + 8)
@@ -113,7 +113,9 @@ def outcome(state: at.RowState) -> dict[str, Any]:
     return columns | {
         "histogram": state.histogram,
         "rises": state.windows["rise_mw"],
-        "history": state.history["peak_mw"],
+        "peaks": state.history["peak_mw"],
+        "energy": state.history["energy"],
+        "readings": state.readings,
         "done": state.row["done"],
     }
 
@@ -136,10 +138,5 @@ def ask_python(state: at.RowState) -> None:
     decide(polca, state.decider)
 
 
-def make_room(state: at.RowState) -> at.RowState:
-    state.locks.used["rows"] = 0
-    return state
-
-
-MODEL = Model(build, advance, outcome, broken, grow=make_room, decide=ask_python)
-BATCHED = Model(build_batched, advance, outcome, broken, grow=make_room, decide=ask_python)
+MODEL = Model(build, advance, outcome, broken, grow=more_room, decide=ask_python)
+BATCHED = Model(build_batched, advance, outcome, broken, grow=more_room, decide=ask_python)

@@ -24,7 +24,7 @@ app = App(
 )
 # The help texts stand here: without them `--help` would import every module.
 app.command("armillary.cli.npu:app", name="npu", help="Latency, power and energy of a network on an NPU.")
-app.command("armillary.cli.power:app", name="power", help="Power, latency and energy of language models.")
+app.command("armillary.cli.power:app", name="power", help="Power of language-model serving, rows and their control.")
 app.command("armillary.cli.catalog:app", name="catalog", help="Chips, GPUs and networks that come with Armillary.")
 app.command("armillary.cli.report:report", name="report", help="Make the page of a run folder again.")
 app.command("armillary.cli.validate:validate", name="validate", help="Compare with published and measured figures.")

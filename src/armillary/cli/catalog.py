@@ -120,6 +120,33 @@ def language_models(name: str | None = None, /, *, json: Json = None, common: Ve
 
 
 @app.command
+def rows(name: str | None = None, /, *, json: Json = None, common: Verbosity = Verbosity()) -> int:
+    """List the rows of servers, or show the row NAME with the source of every number.
+
+    Args:
+        name: a row of the list, or a YAML file.
+        json: write strict JSON to this path (`-`: standard output).
+    """
+    from armillary import power
+
+    if name is not None:
+        row = power.load_row(name)
+        if json is not None:
+            return _write(row.model_dump(mode="json", by_alias=True), json)
+        sys.stdout.write(power.row_text(name))
+        return 0
+    found = [power.load_row(each) for each in power.row_names()]
+    if json is not None:
+        return _write([{"name": row.name, "summary": row.summary} for row in found], json)
+    lines = [
+        (row.name, str(row.servers), row.server.gpu, format_quantity(row.budget_w, "W"), row.summary) for row in found
+    ]
+    heads = [("row", "left"), ("servers", "right"), ("GPU", "left"), ("budget", "right"), ("what it is", "left")]
+    print_table(heads, lines)
+    return 0
+
+
+@app.command
 def models(name: str | None = None, /, *, json: Json = None, common: Verbosity = Verbosity()) -> int:
     """List the networks, or show the network NAME.
 
@@ -173,11 +200,12 @@ def chip(*, common: Verbosity = Verbosity()) -> int:
 
 
 @app.command
-def schema(kind: Literal["chip", "gpu"] = "chip", /, *, common: Verbosity = Verbosity()) -> int:
+def schema(kind: Literal["chip", "gpu", "row"] = "chip", /, *, common: Verbosity = Verbosity()) -> int:
     """Print the JSON Schema of the files that describe a KIND of machine, for editors."""
-    from armillary import hardware
+    from armillary import hardware, power
 
-    return _write(hardware.chip_schema() if kind == "chip" else hardware.gpu_schema(), STANDARD_OUTPUT)
+    schemas = {"chip": hardware.chip_schema, "gpu": hardware.gpu_schema, "row": power.row_schema}
+    return _write(schemas[kind](), STANDARD_OUTPUT)
 
 
 def _write(document: object, path: Path) -> int:

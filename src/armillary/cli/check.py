@@ -1,6 +1,7 @@
 """`armillary check FILE`: is this file of mine valid, and if not, where.
 
-In:  a chip (.yaml), a model (any file that an importer takes) or a run folder. Out: one line that says what it is.
+In:  a chip, a GPU or a row (.yaml), a model (any file that an importer takes) or a run folder.
+Out: one line that says what it is.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def check(
     shape: Annotated[list[str], Parameter(negative=(), show_default=False)] = [],
     common: Verbosity = Verbosity(),
 ) -> int:
-    """Say whether FILE is valid: a chip (.yaml), a model (.onnx) or a run folder.
+    """Say whether FILE is valid: a chip, a GPU, a row (.yaml), a model (.onnx) or a run folder.
 
     Args:
         file: the file or folder.
@@ -50,8 +51,10 @@ def describe(file: Path, shapes: dict[str, tuple[int, ...]]) -> str:
     if not file.exists():
         raise InputError("no such file", where=str(file))
     if file.suffix.lower() in (".yaml", ".yml"):
-        from armillary import hardware
+        from armillary import hardware, power
 
+        if power.is_row_file(file):
+            return f"a valid row, {power.load_row(file).name}"
         if hardware.is_gpu_file(file):
             return f"a valid GPU, {hardware.load_gpu(file).name}"
         return f"a valid chip, {hardware.load_chip(file).name}"

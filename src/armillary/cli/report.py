@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from armillary.timeline import Result
 
 # Kind of run -> (module, class) of its result.
-RESULTS = {"npu run": ("armillary.npu", "NpuResult"), "npu share": ("armillary.npu", "ShareResult")}
+RESULTS = {
+    "npu run": ("armillary.npu", "NpuResult"),
+    "npu share": ("armillary.npu", "ShareResult"),
+    "power simulate": ("armillary.power", "RowResult"),
+}
 
 
 def report(folder: Path, /, *, common: Verbosity = Verbosity()) -> int:

@@ -1,7 +1,8 @@
 # mypy: disable-error-code="no-untyped-call, untyped-decorator, override"
-"""`State` inside kernels: one pointer to a table of (address, length), and columns that are indexed without any ado.
+"""A state inside kernels: one pointer to a table of (address, length), and columns that are indexed without any ado.
 
-In:  `State` (named tuple of arrays). Out: `table_of(state)` for the caller, `as_state(table)` for an entry point;
+In:  a named tuple of arrays and the layout of its fields: `State` of task graphs, or that of a model of `drive`.
+Out: `table_of(state)` for the caller, `as_state(table)` (`caster(kind)` for a model's own) for an entry point;
 kernels then write `s.tasks[task]["start"]` as they do in plain Python.
 Passing thirty numba arrays by value makes compiling ten times slower; indexing them checks for negative indices and
 reads a length, which doubles the work of the loop. A `Column` has neither: indices must lie in 0 .. length - 1.
@@ -10,6 +11,7 @@ reads a length, which doubles the work of the loop. A `Column` has neither: indi
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,14 +28,15 @@ from armillary.engine._jit import JIT
 from armillary.engine.records import FIELDS, Array, State
 
 TABLE = types.Array(types.int64, 1, "C")
-_FIELD_NAMES = tuple(FIELDS)
 
 
 class StateType(types.Type):
-    """The numba type of `State`: a pointer to the table."""
+    """The numba type of a state: a pointer to the table. `fields`: record layout of each field, in order."""
 
-    def __init__(self) -> None:
-        super().__init__(name="armillary.engine.State")
+    def __init__(self, name: str, fields: Mapping[str, np.dtype[Any]]) -> None:
+        self.fields = {field: np.dtype(layout) for field, layout in fields.items()}
+        self.places = {field: place for place, field in enumerate(fields)}
+        super().__init__(name=name)
 
 
 class Column(types.Type):
@@ -44,7 +47,7 @@ class Column(types.Type):
         super().__init__(name=f"armillary.engine.Column({element})")
 
 
-STATE = StateType()
+STATE = StateType("armillary.engine.State", FIELDS)
 
 
 @register_model(StateType)
@@ -70,7 +73,7 @@ class StateAttributes(AttributeTemplate):
     key = StateType
 
     def generic_resolve(self, kind: StateType, name: str) -> Any:
-        return Column(from_dtype(np.dtype(FIELDS[name]))) if name in FIELDS else None
+        return Column(from_dtype(kind.fields[name])) if name in kind.fields else None
 
 
 @infer_getattr
@@ -112,8 +115,8 @@ class ColumnStore(AbstractTemplate):
 @lower_getattr_generic(StateType)
 def _field(context: Any, builder: Any, kind: StateType, table: Any, name: str) -> Any:
     """Read a field's address and length from the table."""
-    column = cgutils.create_struct_proxy(Column(from_dtype(np.dtype(FIELDS[name]))))(context, builder)
-    place = 2 * _FIELD_NAMES.index(name)
+    column = cgutils.create_struct_proxy(Column(from_dtype(kind.fields[name])))(context, builder)
+    place = 2 * kind.places[name]
     words = [builder.load(cgutils.gep_inbounds(builder, table, place + step)) for step in (0, 1)]
     for word in words:  # the table never changes while a kernel runs: LLVM may keep what it has read
         word.set_metadata("invariant.load", builder.module.add_metadata([]))
@@ -158,12 +161,17 @@ def _set(context: Any, builder: Any, call: Any, arguments: Any) -> Any:
     return context.get_dummy_value()
 
 
-@intrinsic
-def _table_to_state(typing_context: Any, table: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
+def caster(kind: StateType) -> Any:
+    """Return what an entry point calls on its table to get the state of type `kind`; for compiled code only."""
 
-    return STATE(table), generate
+    @intrinsic
+    def table_to_state(typing_context: Any, table: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return context.make_array(signature.args[0])(context, builder, arguments[0]).data
+
+        return kind(table), generate
+
+    return table_to_state
 
 
 @intrinsic
@@ -190,11 +198,11 @@ def _unchanged(state: State) -> State:
     return state
 
 
-as_state: Any = _table_to_state if JIT else _unchanged
+as_state: Any = caster(STATE) if JIT else _unchanged
 """In an entry point: the state of a table. With the JIT off, entry points are given the state itself."""
 
 
-def table_of(state: State) -> Any:
+def table_of(state: Any, kind: StateType = STATE) -> Any:
     """Return what entry points take: addresses and lengths of all fields, or the state itself with the JIT off.
 
     The caller must keep `state` alive while the table is in use.
@@ -202,13 +210,14 @@ def table_of(state: State) -> Any:
     if not JIT:
         return state
     return np.array(
-        [(_checked(name, array).ctypes.data, len(array)) for name, array in state._asdict().items()], np.int64
+        [(_checked(name, kind.fields[name], array).ctypes.data, len(array)) for name, array in state._asdict().items()],
+        np.int64,
     ).reshape(-1)
 
 
-def _checked(name: str, array: Array) -> Array:
+def _checked(name: str, layout: np.dtype[Any], array: Array) -> Array:
     """Kernels trust the table blindly, so a wrong layout must not get that far."""
-    if array.dtype != FIELDS[name] or array.ndim != 1 or not (array.flags.c_contiguous and array.flags.writeable):
+    if array.dtype != layout or array.ndim != 1 or not (array.flags.c_contiguous and array.flags.writeable):
         raise TypeError(
             f"state field {name!r} has a layout that kernels do not take: {array.dtype}, shape {array.shape}"
         )

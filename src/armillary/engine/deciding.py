@@ -66,6 +66,6 @@ def ask(calendar: Calendar, decider: Decider) -> None:
     """Let the policy decide on what stands in `seen`: now if it is compiled, else at a stop after this event."""
     if JIT and decider.policy[0] != 0:
         seen, mind, command = address(decider.seen), address(decider.mind), address(decider.command)
-        call_policy(decider.policy[0], seen, len(decider.seen), mind, command)
+        call_policy(decider.policy[0], seen, decider.seen.shape[0], mind, command)
     else:
         stop(calendar, _POLICY)

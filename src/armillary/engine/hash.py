@@ -68,6 +68,19 @@ def uniform(seed: int, component: int, item: int, stream: int) -> float:
 
 
 @njit()
+def _fill(values: FloatArray, seed: int, component: int, first: int, stream: int) -> None:
+    for place in range(len(values)):
+        values[place] = uniform(seed, component, first + place, stream)
+
+
+def uniforms(count: int, seed: int, component: int, first: int, stream: int) -> FloatArray:
+    """Return `uniform` of the items `first` to `first + count - 1`, shape (count,)."""
+    values = np.zeros(count)
+    _fill(values, seed, component, first, stream)
+    return values
+
+
+@njit()
 def below(bound: int, seed: int, component: int, item: int, stream: int) -> int:
     """A whole number in 0 .. bound - 1, bound at most 2**31; the bias is below bound / 2**52."""
     return int(uniform(seed, component, item, stream) * bound)

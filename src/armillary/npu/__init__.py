@@ -19,8 +19,7 @@ from armillary.npu.emit import Program, emit
 from armillary.npu.explain import Explanation, LayerBound, WhatIf, explain
 from armillary.npu.folder import FolderRow, FolderRuns, run_folder
 from armillary.npu.laws import OperatorCost, OperatorCosts, operators
-from armillary.npu.pass_table import PassTable
-from armillary.npu.passes import PASSES, passes
+from armillary.npu.passes import PASSES, PassTable, passes
 from armillary.npu.plan import Plan
 from armillary.npu.result import Bound, Fallback, LayerFigures, NpuResult
 from armillary.npu.run import run

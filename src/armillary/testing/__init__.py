@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from armillary.testing.cost_models import check_cost_model, random_tiles
+    from armillary.testing.fake_bmc import FakeBmc, Fault
+    from armillary.testing.fake_nvml import FakeNvml
     from armillary.testing.graphs import Feature, random_addition, random_builder, random_graph, task_graphs
     from armillary.testing.models import check_model
 
 _HOME = {
+    "FakeBmc": "fake_bmc",
+    "FakeNvml": "fake_nvml",
+    "Fault": "fake_bmc",
     "Feature": "graphs",
     "Model": "models",
     "check_cost_model": "cost_models",
@@ -27,6 +32,9 @@ _HOME = {
     "task_graphs": "graphs",
 }
 __all__ = [
+    "FakeBmc",
+    "FakeNvml",
+    "Fault",
     "Feature",
     "Model",
     "check_cost_model",

@@ -8,7 +8,7 @@ Out: strict JSON `{schema, kind, seed, inputs, result: {figures..., trust}, run}
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
@@ -68,6 +68,10 @@ class Result:
         """Return the power drawn besides the tasks' energies, watts: part of the power counter of the trace."""
         return 0.0
 
+    def files(self) -> Mapping[str, Callable[[Path], None]]:
+        """Return further files of the run folder: name -> what writes it. Systems add theirs."""
+        return {}
+
     def report_html(self) -> str | None:
         """Return the page of this result (None: it has none); systems compose theirs in `figures.py`."""
         return None
@@ -111,6 +115,8 @@ class Result:
             run.write_with(TIMELINE_FILE, lambda path: write_timeline(self.timeline, path))
             trace = perfetto_trace(self.timeline, title=self.kind, static_w=self.static_w())
             run.write_bytes(TRACE_FILE, trace)
+            for name, fill in self.files().items():
+                run.write_with(name, fill)
             page = self.report_html() if report else None
             if page is not None:
                 run.write_text(REPORT_FILE, page)

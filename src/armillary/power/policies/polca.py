@@ -16,7 +16,6 @@ import numpy as np
 
 from armillary.engine.policy import policy
 from armillary.power.policies.contract import (
-    BRAKE_ENGAGING,
     BRAKE_OFF,
     BRAKE_ON,
     COMMAND,
@@ -34,7 +33,7 @@ MIND = np.dtype(
         (name, np.int64)
         for name in (
             "t1_ppm", "t2_ppm", "hysteresis_ppm", "brake_ppm", "release_ppm", "low1_mhz", "low2_mhz", "high2_mhz",
-            "dead_man_ms", "level",
+            "dead_man_ms", "level", "braked_ms",
         )
     ]
 )  # fmt: skip
@@ -48,6 +47,7 @@ DEFAULTS: Final = {
     "low2_mhz": 1110,
     "high2_mhz": 1305,
     "dead_man_ms": 20_000,
+    "braked_ms": -1,
 }
 
 
@@ -57,9 +57,11 @@ def polca(seen: Any, mind: Any, command: Any) -> None:
     now, order = seen[0], command[0]
     # Without a reading there is nothing to decide on, but silence must not hide an overload.
     if now["lost"] == 1:
-        if now["age_ms"] > mind["dead_man_ms"] and mind["level"] < SECOND:
+        if now["age_ms"] > mind["dead_man_ms"]:
             mind["level"] = SECOND
-            order["low_mhz"] = mind["low2_mhz"]
+            # Not by the level alone: it may be there while the lock is not (under the brake, or refused in flight).
+            if now["low_target_mhz"] < 0 and (now["low_mhz"] == UNLOCK or now["low_mhz"] > mind["low2_mhz"]):
+                order["low_mhz"] = mind["low2_mhz"]
         return
     share = now["power_mw"] * PPM // now["budget_mw"]
     if share > mind["brake_ppm"]:
@@ -67,11 +69,15 @@ def polca(seen: Any, mind: Any, command: Any) -> None:
             order["brake"] = ENGAGE
     elif now["brake"] == BRAKE_ON and share < mind["release_ppm"]:
         order["brake"] = RELEASE
-    if now["brake"] == BRAKE_ENGAGING or now["brake"] == BRAKE_ON:
+    # The brake overrides both groups, and what was read under it says nothing of the row without it.
+    if now["brake"] != BRAKE_OFF:
+        mind["braked_ms"] = now["now_ms"]
+        return
+    if now["now_ms"] - now["age_ms"] <= mind["braked_ms"]:
         return
     if share > mind["t2_ppm"]:
         mind["level"] = SECOND
-    elif share > mind["t1_ppm"] and mind["level"] < FIRST:
+    elif share > mind["t1_ppm"] and mind["level"] < FIRST:  # noqa: SIM114 - rising and falling are told apart
         mind["level"] = FIRST
     elif mind["level"] == SECOND and share < mind["t2_ppm"] - mind["hysteresis_ppm"]:
         mind["level"] = FIRST

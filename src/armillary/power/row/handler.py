@@ -1,32 +1,34 @@
 """The handler of a row: requests arrive, lanes finish, the meter reads, commands travel and land.
 
 In:  `advance(state, calendar, until)`. Out: a `Reason`; all results are in the records.
-A reading of the meter is taken every period and arrives `meter_delay` later (a whole number of periods); then the policy
-is asked. What it commands is sent in an event of the same tick, and lands after the latency of its actuator.
+A reading of the meter is taken every period and arrives `meter_delay` later (a whole number of periods); then the
+policy is asked. What it commands is sent in an event of the same tick, and lands after the latency of its actuator.
 """
 
 from __future__ import annotations
 
-from armillary.engine._jit import njit, type_of
+from typing import Any
+
+from armillary.engine._jit import JIT, njit
+from armillary.engine._state_type import TABLE, caster, table_of
 from armillary.engine.calendar import CALENDAR, CHANGE, INT64, Calendar
-from armillary.engine.deciding import LEAVE, ask
+from armillary.engine.deciding import LEAVE, Decider, ask
 from armillary.engine.drive import drive
-from armillary.engine.recorder import record, room_left
 from armillary.engine.timers import start, stop
 from armillary.engine.trace import Reason
 from armillary.power.policies.contract import BRAKE_ENGAGING, BRAKE_OFF, BRAKE_ON, BRAKE_RELEASING, ENGAGE
 from armillary.power.row.lanes import LANE_DONE, arrive, begin_segment, lane_done, reclock
-from armillary.power.row.records import BRAKE, HIGH, LOW, MS, NOBODY, RowState
-from armillary.power.row.state import EXAMPLE
-from armillary.power.row.statistics import settle
+from armillary.power.row.records import BRAKE, HIGH, LOW, MS, NOBODY, ROW_STATE, RowState
+from armillary.power.row.statistics import close, open_watch, settle
 
-ARRIVES, READS, MARKS, SENDS, LANDS, TELEMETRY, TRAINS = 0, 2, 3, 4, 5, 6, 7  # beside LANE_DONE
+ARRIVES, READS, MARKS, SENDS, LANDS, TELEMETRY, TRAINS, CLOSES, OPENS = 0, 2, 3, 4, 5, 6, 7, 8, 9  # beside LANE_DONE
 _CAPACITY = int(Reason.CAPACITY)
-ROW_STATE = type_of(EXAMPLE)
+_as_row = caster(ROW_STATE)
 
 
 @njit(inner=True)
 def handle(state: RowState, calendar: Calendar, now: int, kind: int, payload: int) -> None:
+    """Play one event; `payload` is a request, a lane, an actuator, or 1 while telemetry is lost."""
     if kind == ARRIVES:
         arrive(state, calendar, now, payload)
     elif kind == LANE_DONE:
@@ -41,6 +43,10 @@ def handle(state: RowState, calendar: Calendar, now: int, kind: int, payload: in
         _land(state, calendar, now, payload)
     elif kind == TELEMETRY:
         state.row[0]["lost"] = payload
+    elif kind == CLOSES:
+        close(state, now)
+    elif kind == OPENS:
+        open_watch(state, now)
     else:
         begin_segment(state, calendar, now, payload)
 
@@ -48,22 +54,25 @@ def handle(state: RowState, calendar: Calendar, now: int, kind: int, payload: in
 @njit(inner=True)
 def _read(state: RowState, calendar: Calendar, now: int) -> None:
     """Take a reading, hand the policy the newest one that has arrived, and ask it."""
-    row, ring = state.row[0], len(state.readings)
-    settle(state, now)
-    shown = float(row["power_mw"])
-    if row["window"] > 0 and now > row["mark_at"]:
-        shown = (state.statistics[0]["integral"] - row["mark"]) / float(now - row["mark_at"])
-    state.readings[row["reading"] % ring] = NOBODY if row["lost"] else int(shown * row["gain_ppm"] / 1e6 + 0.5)
+    row = state.row[0]
+    shown = row["power_mw"]
     if row["window"] > 0:
+        settle(state, now)
+        if now > row["mark_at"]:
+            shown = row["metered"] // (now - row["mark_at"])
         start(calendar, now + row["meter_period"] - row["window"], CHANGE, MARKS, 0)
-    delay = row["meter_delay"] // row["meter_period"]
+    number = row["reading"]
+    if row["lost"] == 0:
+        # Rounded half up in whole numbers: mW x ppm of a large row leave 63 bits at 9 GW.
+        state.readings[number] = (shown * row["gain_ppm"] + 500_000) // 1_000_000
+    row["reading"] = number + 1
     arrived = NOBODY
-    if row["reading"] >= delay:
-        arrived = state.readings[(row["reading"] - delay) % ring]
-    row["reading"] += 1
+    delay = row["meter_delay"] // row["meter_period"]
+    if number >= delay:
+        arrived = state.readings[number - delay]
     if arrived >= 0:
         row["last_mw"], row["last_at"] = arrived, now - row["meter_delay"]
-    seen = state.decider.seen[0]
+    seen = state.seen[0]
     seen["now_ms"] = now // MS
     seen["power_mw"] = row["last_mw"]
     seen["budget_mw"] = row["budget_mw"]
@@ -72,8 +81,13 @@ def _read(state: RowState, calendar: Calendar, now: int) -> None:
     seen["low_mhz"], seen["low_target_mhz"] = state.actuators[LOW]["mhz"], state.actuators[LOW]["target"]
     seen["high_mhz"], seen["high_target_mhz"] = state.actuators[HIGH]["mhz"], state.actuators[HIGH]["target"]
     seen["brake"] = _brake(state)
-    ask(calendar, state.decider)
-    start(calendar, now, CHANGE, SENDS, 0)
+    ask(calendar, Decider(state.seen, state.mind, state.command, state.policy))
+    # A compiled policy has decided by now; a Python one will have, by the next event.
+    command = state.command[0]
+    silent = command["low_mhz"] == LEAVE and command["high_mhz"] == LEAVE and command["brake"] == LEAVE
+    decided = JIT and state.policy[0] != 0
+    if not decided or not silent or row["logged"] < state.log.shape[0]:
+        start(calendar, now, CHANGE, SENDS, 0)
 
 
 @njit(inner=True)
@@ -81,7 +95,8 @@ def _mark(state: RowState, now: int) -> None:
     """The next reading averages from here on."""
     settle(state, now)
     row = state.row[0]
-    row["mark"], row["mark_at"] = state.statistics[0]["integral"], now
+    row["metered"] = 0
+    row["mark_at"] = now
 
 
 @njit(inner=True)
@@ -95,24 +110,19 @@ def _brake(state: RowState) -> int:
 @njit(inner=True)
 def _send(state: RowState, calendar: Calendar, now: int) -> None:
     """Send what the policy commanded."""
-    command = state.decider.command[0]
-    if state.logged[0] < len(state.log):
-        _log(state)
+    command = state.command[0]
+    row = state.row[0]
+    if row["logged"] < state.log.shape[0]:
+        line = state.log[row["logged"]]
+        line["seen"] = state.seen[0]
+        line["command"] = command
+        row["logged"] += 1
     _order(state, calendar, now, LOW, command["low_mhz"])
     _order(state, calendar, now, HIGH, command["high_mhz"])
     _order(state, calendar, now, BRAKE, command["brake"])
     command["low_mhz"] = command["high_mhz"] = command["brake"] = LEAVE
-    if room_left(state.locks) < 4:
+    if state.changes.shape[0] - row["changed"] < 4:
         stop(calendar, _CAPACITY)
-
-
-@njit(inner=True)
-def _log(state: RowState) -> None:
-    """Keep what the policy saw and commanded."""
-    line, seen, command = state.log[state.logged[0]], state.decider.seen[0], state.decider.command[0]
-    line["seen"] = seen
-    line["command"] = command
-    state.logged[0] += 1
 
 
 @njit(inner=True)
@@ -136,12 +146,21 @@ def _land(state: RowState, calendar: Calendar, now: int, index: int) -> None:
     """A command has arrived: let it hold, and rescale the work in progress."""
     actuator = state.actuators[index]
     actuator["mhz"], actuator["target"] = actuator["target"], -1
-    record(state.locks, index, now, actuator["mhz"])
-    for lane in range(len(state.lanes)):
+    change = state.changes[state.row[0]["changed"]]
+    change["tick"], change["actuator"], change["mhz"] = now, index, actuator["mhz"]
+    state.row[0]["changed"] += 1
+    for lane in range(state.lanes.shape[0]):
         if index == BRAKE or state.classes[state.lanes[lane]["group"]]["priority"] == index:
             reclock(state, calendar, now, lane)
 
 
-@njit(INT64(ROW_STATE, CALENDAR, INT64))
+@njit(INT64(TABLE, CALENDAR, INT64))
+def _play(table: Any, calendar: Calendar, until: int) -> int:
+    return drive(_as_row(table), calendar, until, handle)
+
+
 def advance(state: RowState, calendar: Calendar, until: int) -> int:
+    """Play all events up to and including tick `until`; returns a `Reason`. What `Run` is given."""
+    if JIT:
+        return int(_play(table_of(state, ROW_STATE), calendar, until))
     return drive(state, calendar, until, handle)

@@ -7,6 +7,8 @@ add, one token each; requests end by the count of tokens, so there is an event a
 
 from __future__ import annotations
 
+from typing import Any
+
 from armillary.engine._jit import njit
 from armillary.engine.calendar import COMPLETION, NO_TIMER, Calendar
 from armillary.engine.progress import end_of, left_after, speed_of
@@ -21,9 +23,9 @@ LANE_DONE = 1  # kind of the timer of a lane; payload: the lane
 def clock_mhz(state: RowState, priority: int) -> int:
     """Clock at which servers of a priority run: that of the brake, else their lock, else the highest."""
     if state.actuators[BRAKE]["mhz"] > 0:
-        return state.row[0]["brake_mhz"]
+        return int(state.row[0]["brake_mhz"])
     lock = state.actuators[priority]["mhz"]
-    return lock if lock > 0 else len(state.clocks) - 1
+    return int(lock) if lock > 0 else int(state.clocks.shape[0]) - 1
 
 
 @njit(inner=True)
@@ -33,8 +35,11 @@ def arrive(state: RowState, calendar: Calendar, now: int, request: int) -> None:
     group = state.classes[state.requests[request]["group"]]
     best, least = NOBODY, group["slots"] + group["buffer"]
     for lane in range(group["first"], group["first"] + group["lanes"]):
-        if state.lanes[lane]["load"] < least:
-            best, least = lane, state.lanes[lane]["load"]
+        load = state.lanes[lane]["load"]
+        if load < least:
+            best, least = lane, load
+            if load == 0:
+                break
     state.requests[request]["next"] = NOBODY
     if best != NOBODY:
         _accept(state, calendar, now, best, request)
@@ -54,6 +59,7 @@ def lane_done(state: RowState, calendar: Calendar, now: int, index: int) -> None
     lane["timer"] = NO_TIMER
     if lane["does"] == TRAINING:
         lane["serves"] = state.segments[lane["serves"]]["next"]
+        lane["tokens"] += 1.0
         begin_segment(state, calendar, now, index)
         return
     if lane["does"] == PREFILL:
@@ -102,7 +108,7 @@ def _accept(state: RowState, calendar: Calendar, now: int, index: int, request: 
 
 
 @njit(inner=True)
-def _settle(lane: RowState, now: int) -> None:
+def _settle(lane: Any, now: int) -> None:
     """Take off the present work what was done since the last change."""
     if lane["does"] == IDLE:
         return
@@ -128,7 +134,7 @@ def _go_on(state: RowState, calendar: Calendar, now: int, index: int) -> None:
         if request["started"] < 0:
             request["started"] = now
     elif lane["decoding"] > 0:
-        batch = state.batches[lane["group"], lane["decoding"]]
+        batch = state.batches[group["batches"] + lane["decoding"]]
         step = batch["step"]
         number = lane["active"]
         while number != NOBODY:
@@ -174,7 +180,7 @@ def _first_finish(state: RowState, index: int) -> float:
     while number != NOBODY:
         first = min(first, state.requests[number]["finish"])
         number = state.requests[number]["next"]
-    return first
+    return float(first)
 
 
 @njit(inner=True)

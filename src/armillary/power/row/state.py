@@ -7,19 +7,16 @@ Out: `RowState`, all that `handler.advance` needs beside the calendar.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from armillary.engine.calendar import NO_TIMER
-from armillary.engine.deciding import Decider, new_decider
-from armillary.engine.policy import policy
-from armillary.engine.recorder import new_recorder
-from armillary.power.policies.contract import COMMAND, DECISION, SEEN
+from armillary.engine.deciding import Decider
+from armillary.power.policies.contract import DECISION
 from armillary.power.row import records as at
 
-LOCK_ROOM = 4096  # changes of locks kept between stops
+CHANGES = 1024  # landed commands to make room for at first; `more_room` doubles it
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +46,11 @@ class Watch:
     sample: int
     windows: tuple[int, ...]  # over which the largest rise is sought
     bin: int
-    until: int
+    until: int  # tick of its end
     ups_deadline: int
     heating: npt.NDArray[np.float64]  # heat of the breaker per tick at n per mille of the budget; below it, cooling
     log: int = 0  # decisions to keep
-
-
-@policy(state=np.dtype([("asked", np.int64)]), seen=SEEN, command=COMMAND)
-def _leave_alone(seen: Any, mind: Any, command: Any) -> None:
-    mind["asked"] += 1
+    opens: int = 0  # tick from which on power counts; before, the row warms up
 
 
 def new_state(
@@ -84,7 +77,7 @@ def new_state(
     actuators["target"] = -1
     actuators["latency"] = control.low_latency, control.high_latency, control.brake_latency
     lanes = lanes.copy()
-    for name in ("head", "tail", "active", "serves"):
+    for name in ("head", "tail", "active"):
         lanes[name] = at.NOBODY
     lanes["timer"], lanes["speed"] = NO_TIMER, 1.0
     lanes["power_mw"] = classes["idle_mw"][lanes["group"]] * lanes["servers"]
@@ -92,37 +85,47 @@ def new_state(
     classes["head"] = classes["tail"] = at.NOBODY
     requests = requests.copy()
     requests["started"] = requests["ended"] = at.NOBODY
+    classes["batches"] = np.arange(len(classes)) * batches.shape[1]
+    row["power_mw"] = int(lanes["power_mw"].sum())
     statistics = np.zeros(1, at.STATISTICS)
     statistics["sample"], statistics["bin"], statistics["over_since"] = watch.sample, watch.bin, -1
-    statistics["ups_deadline"] = watch.ups_deadline
+    if watch.opens == 0 and row["power_mw"][0] > budget_mw:
+        statistics["over_since"] = 0
+    statistics["bin_end"], statistics["ups_deadline"] = watch.bin, watch.ups_deadline
+    statistics["closed"] = int(watch.opens > 0)
+    statistics["share"] = min(int(row["power_mw"][0]) * 1000 // budget_mw, len(watch.heating) - 1)
     windows = np.zeros(len(watch.windows), at.WINDOW)
     windows["length"] = np.array(watch.windows) // watch.sample
-    ring = int(windows["length"].max(initial=0)) + 3
-    row["power_mw"] = int(lanes["power_mw"].sum())
-    state = at.RowState(
+    ring = 1 << int(windows["length"].max(initial=0) + 2).bit_length()
+    windows["first"], windows["mask"] = np.arange(len(windows)) * ring, ring - 1
+    return at.RowState(
         row=row,
         actuators=actuators,
         classes=classes,
         lanes=lanes,
         requests=requests,
-        batches=batches,
+        batches=np.ascontiguousarray(batches).reshape(-1),
         segments=segments,
         clocks=clocks,
-        readings=np.full(meter.delay // meter.period + 1, at.NOBODY),
+        readings=np.full(watch.until // meter.period + 2, at.NOBODY),
         statistics=statistics,
-        heating=watch.heating,
+        heating=np.ascontiguousarray(watch.heating),
         histogram=np.zeros(len(watch.heating), np.int64),
         windows=windows,
-        minima=np.zeros((len(windows), ring, 2), np.int64),
-        history=np.zeros(-(-watch.until // watch.bin), at.HISTORY),
+        minima=np.zeros(len(windows) * ring, at.MINIMUM),
+        history=np.zeros(watch.until // watch.bin + 1, at.HISTORY),
         log=np.zeros(watch.log, DECISION),
-        logged=np.zeros(1, np.int64),
-        locks=new_recorder(3, room=LOCK_ROOM),
-        energy=new_recorder(1),
-        decider=decider,
+        changes=np.zeros(CHANGES, at.CHANGED),
+        seen=decider.seen,
+        mind=decider.mind,
+        command=decider.command,
+        policy=decider.policy,
     )
-    state.energy.series["value"] = state.row["power_mw"]
-    return state
+
+
+def more_room(state: at.RowState) -> at.RowState:
+    """Return the row with room for twice as many landed commands: what `Run` is given as `grow`."""
+    return state._replace(changes=np.concatenate([state.changes, np.zeros_like(state.changes)]))
 
 
 def clock_table(top_mhz: int, alpha: float) -> npt.NDArray[np.void]:
@@ -131,19 +134,3 @@ def clock_table(top_mhz: int, alpha: float) -> npt.NDArray[np.void]:
     share = np.arange(top_mhz + 1) / top_mhz
     table["speed"], table["power"] = share, share**alpha
     return table
-
-
-EXAMPLE = new_state(
-    budget_mw=1,
-    classes=np.zeros(1, at.CLASS),
-    lanes=np.zeros(1, at.LANE),
-    requests=np.zeros(1, at.REQUEST),
-    batches=np.zeros((1, 2), at.BATCH),
-    segments=np.zeros(1, at.SEGMENT),
-    clocks=clock_table(1, 1.0),
-    meter=Meter(1, 0),
-    control=Control(0, 0, 0, 1),
-    watch=Watch(1, (1,), 1, 1, 1, np.zeros(2)),
-    decider=new_decider(_leave_alone, compiled=False),
-)
-"The smallest row: the type of all."
