@@ -48,6 +48,7 @@ def test_what_lives_at_the_same_time_lies_apart(graph: Graph, chip: Chip) -> Non
     plan = compiled(graph, chip)
     if plan is not None:
         check_plan(plan)
+        check_plan(repeat(plan, 2, 1))
         check_plan(repeat(plan, 7, 3))
 
 

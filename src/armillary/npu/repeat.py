@@ -37,6 +37,9 @@ def repeat(plan: Plan, inferences: int, queue_depth: int) -> Plan:
     """Return the plan of `inferences` copies of `plan`, of which `queue_depth` may be in flight."""
     if inferences == 1:
         return plan
+    if queue_depth == 1:  # one begins when the other is done: queues that hold both in turn would wait for themselves
+        whole = _copies(plan, inferences, queue_depth)
+        return replace(whole, gap=APART, allocation=again(plan.allocation, 1, inferences))
     room = plan.scratchpad_bytes - plan.caching.bytes
     left = room - occupied_bytes(_copies(plan, min(inferences, _NEIGHBOURS), queue_depth))
     whole = _copies(plan, inferences, queue_depth)
