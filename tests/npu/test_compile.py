@@ -181,3 +181,14 @@ def test_the_cache_is_off_where_the_chip_has_none() -> None:
     plan = compile_network(load_model("squeezenet"), edited(CORAL, (whole, "")))
     assert plan.caching.bytes == 0
     assert plan.tiles.weight_bytes.sum() == plan.shapes.weight_bytes.sum()
+
+
+def test_a_layer_of_nothing_is_refused_by_name() -> None:
+    tensors = {
+        "x": Tensor("x", (1, 16, 0, 8), "int8"),
+        "w": Tensor("w", (16, 16, 1, 1), "int8", constant=True),
+        "y": Tensor("y", (1, 16, 0, 8), "int8"),
+    }
+    operators = (Operator("conv", OpKind.CONV, ("x", "w"), ("y",), window=Window((1, 1))),)
+    with pytest.raises(InputError, match=r"tensor 'x' of operator 'conv' has no elements: shape \(1, 16, 0, 8\)"):
+        compile_network(Graph("empty", tensors, operators, ("x",), ("y",)), generic())

@@ -96,7 +96,8 @@ def nothing_shares_a_link(plan: Plan) -> bool:
 def check_throughput(plan: Plan) -> None:
     """Never beyond what the busiest part allows; never less with more in flight, where no rate is shared."""
     latency_s = simulate(emit(plan).tasks).makespan_s
-    rates = np.array([1 / latency_s, *(1 / stream(plan, depth).period_s for depth in (2, 3, 5))])
+    # As `run` has it: one after the other is always possible.
+    rates = np.array([1 / latency_s, *(1 / min(latency_s, stream(plan, depth).period_s) for depth in (2, 3, 5))])
     assert rates.max() <= 1 / busiest_s(plan) * (1 + 1e-9)
     # Where links are shared, an earlier start may slow another transfer: anomalies of a few percent are real.
     slack = 1e-9 if nothing_shares_a_link(plan) else 0.05

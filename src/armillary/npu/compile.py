@@ -32,8 +32,9 @@ from armillary.npu.stripe import judge, refused, stripe
 from armillary.npu.striping import Striping, cut_rows, unstriped
 from armillary.npu.tile import tile
 from armillary.npu.tiles import cut
-from armillary.workload import Graph, recognise
+from armillary.workload import Graph, OpKind, operator_macs, recognise
 
+_WEIGHTED = frozenset({OpKind.CONV, OpKind.DEPTHWISE, OpKind.CONV_TRANSPOSE, OpKind.GEMM, OpKind.MATMUL})
 _SHARES = (1.0, 0.875, 0.75, 0.5)  # of the scratchpad up to which weights come early: a full one has no holes
 
 
@@ -47,7 +48,21 @@ def compile_network(graph: Graph, chip: Chip, cost_model: CostChoice = None) -> 
     network = fuse(lower(fold(recognise(graph, functions(chip))), chip), chip)
     if not network.layers:
         raise InputError("has no operator to run", where=graph.name)
+    _refuse_empty(network)
     return _ahead(_merged(network, chip, choose_cost_model(cost_model, chip)))
+
+
+def _refuse_empty(network: Network) -> None:
+    """Refuse layers that read or write nothing: no model that works has one."""
+    tensors = network.graph.tensors
+    for layer in network.layers:
+        weights = layer.op.inputs if operator_macs(network.graph, layer.op) == 0 and layer.op.kind in _WEIGHTED else ()
+        for name in (*layer.reads, *layer.outputs, *(weight for weight in weights if weight)):
+            if 0 in tensors[name].shape:
+                raise InputError(
+                    f"tensor {name!r} of operator {layer.name!r} has no elements: shape {tensors[name].shape}",
+                    where=network.graph.name,
+                )
 
 
 def _ahead(plan: Plan) -> Plan:

@@ -190,7 +190,8 @@ def _function(layer: Layer) -> int:
 
 def _padded(window: Window, read: tuple[int, ...], written: tuple[int, ...]) -> int:
     """Return the millionths of all pairs (output position, tap) that meet padding."""
-    if not any(window.pads) or len(read) != 4 or len(written) != 4:
+    pairs = prod((*written[2:], *window.kernel))
+    if not any(window.pads) or len(read) != 4 or len(written) != 4 or pairs <= 0:
         return 0
     inside = 1
     for side in (0, 1):
@@ -202,7 +203,7 @@ def _padded(window: Window, read: tuple[int, ...], written: tuple[int, ...]) -> 
             offset = tap * step - pad
             meets += max(0, min(outputs - 1, (size - 1 - offset) // stride) - max(0, -(offset // stride)) + 1)
         inside *= meets
-    return MILLION - MILLION * inside // prod((*written[2:], *window.kernel))
+    return MILLION - MILLION * inside // pairs
 
 
 def _reach(window: Window) -> int:

@@ -58,7 +58,7 @@ def run(
         resolution: height and width of the image, pixels; networks of the zoo only.
         sequence: tokens, steps, or cached tokens of a decode; networks of the zoo only.
         width: channel multiplier; networks of the zoo only.
-        queue_depth: inferences in flight for the throughput; the other figures are those of one inference alone.
+        queue_depth: inferences that may be in flight for the throughput; all other figures are those of one alone.
         clock_mhz: clock, within the chip's operating points; absent: its own, or the fastest that `voltage` allows.
         voltage: volts of the chip; absent: as few as the clock needs.
         cost_model: what prices tiles: "calibrated" (operator laws of the chip; the default where it has them),
@@ -108,7 +108,9 @@ def run(
         batch=items,
         input_shapes={name: graph.tensors[name].shape for name in graph.inputs},
         latency_s=latency_s,
-        throughput_per_s=items / (latency_s if queue_depth == 1 else stream(plan, queue_depth).period_s),
+        # Fewer may be in flight than are allowed: one after the other is always possible.
+        throughput_per_s=items
+        / (latency_s if queue_depth == 1 else min(latency_s, stream(plan, queue_depth).period_s)),
         macs=plan.macs,
         parameter_bytes=_parameter_bytes(plan),
         dram_bytes=measure.bytes_over(timeline, measure.backing_name(device)),
