@@ -24,6 +24,8 @@ OBSERVATION = np.dtype(
 COMMAND = np.dtype([(name, np.int64) for name in ("rate_ppm", "capacity", "threshold")])
 
 PolicyFunction = Callable[[Any, Any, Any], None]
+PolicyRule = Callable[[Any, Any, Any], bool]
+"What policies share: it may command, and returns True where nothing more is to be decided."
 
 
 @dataclass(frozen=True)
@@ -33,16 +35,19 @@ class Policy:
     Args:
         function: the policy; integers only, no clock, no input or output.
         seen, state, command: record layouts of int64 fields.
+        before: a rule that goes first; where it returns True, the function does not run.
     """
 
     function: PolicyFunction
     seen: np.dtype[Any]
     state: np.dtype[Any]
     command: np.dtype[Any]
+    before: PolicyRule | None = None
 
     def __call__(self, seen: Any, state: Any, command: Any) -> None:
         """Run as plain Python on record arrays (and one state record)."""
-        self.function(seen, state, command)
+        if self.before is None or not self.before(seen, state, command):
+            self.function(seen, state, command)
 
     @property
     def address(self) -> int:
@@ -59,12 +64,19 @@ class Policy:
         compiler: Any = numba
         carray = compiler.carray
         body = compiler.njit(self.function)
+        rule: Any = None if self.before is None else compiler.njit(self.before)
         seen_type, state_type, command_type = self.seen, self.state, self.command
 
         def call(seen: Any, rows: Any, state: Any, command: Any) -> None:
             body(carray(seen, rows, seen_type), carray(state, 1, state_type)[0], carray(command, rows, command_type))
 
-        return compiler.cfunc(POLICY_SIGNATURE)(call)
+        def call_after(seen: Any, rows: Any, state: Any, command: Any) -> None:
+            shown, mind = carray(seen, rows, seen_type), carray(state, 1, state_type)[0]
+            orders = carray(command, rows, command_type)
+            if not rule(shown, mind, orders):
+                body(shown, mind, orders)
+
+        return compiler.cfunc(POLICY_SIGNATURE)(call if rule is None else call_after)
 
     def new_state(self, **values: int) -> Any:
         """Return a state array of one record, zero but for `values`; index it with [0] to read fields.
@@ -83,7 +95,11 @@ class Policy:
 
 
 def policy(
-    *, state: np.dtype[Any], seen: np.dtype[Any] = OBSERVATION, command: np.dtype[Any] = COMMAND
+    *,
+    state: np.dtype[Any],
+    seen: np.dtype[Any] = OBSERVATION,
+    command: np.dtype[Any] = COMMAND,
+    before: PolicyRule | None = None,
 ) -> Callable[[PolicyFunction], Policy]:
     """Declare a function as a policy that compiles.
 
@@ -91,6 +107,7 @@ def policy(
         state: layout of its state record, int64 fields.
         seen: layout of an observation; by default that of task graphs.
         command: layout of a command; by default that of task graphs.
+        before: a rule that policies share, asked first.
 
     Raises:
         InputError: a field that is not int64.
@@ -104,6 +121,6 @@ def policy(
                 )
 
     def declare(function: PolicyFunction) -> Policy:
-        return Policy(function, seen, state, command)
+        return Policy(function, seen, state, command, before)
 
     return declare

@@ -13,38 +13,35 @@ from typing import Any, Final
 import numpy as np
 
 from armillary.engine.policy import policy
-from armillary.power.policies.contract import BRAKE_ENGAGING, BRAKE_OFF, BRAKE_ON, COMMAND, ENGAGE, RELEASE, SEEN
+from armillary.power.policies.brake import brake
+from armillary.power.policies.contract import COMMAND, SEEN
 
 MIND = np.dtype(
     [
         (name, np.int64)
-        for name in ("t2_ppm", "hysteresis_ppm", "brake_ppm", "release_ppm", "low2_mhz", "high2_mhz", "capped")
+        for name in (
+            "t2_ppm", "hysteresis_ppm", "brake_ppm", "release_ppm", "low2_mhz", "high2_mhz", "capped", "braked_ms",
+        )
     ]
-)
+)  # fmt: skip
 DEFAULTS: Final = {
     "t2_ppm": 890_000,
     "hysteresis_ppm": 50_000,
     "brake_ppm": 1_000_000,
     "release_ppm": 840_000,
+    "braked_ms": -1,
     "low2_mhz": 1110,
     "high2_mhz": 1305,
 }
 
 
-@policy(state=MIND, seen=SEEN, command=COMMAND)
+@policy(state=MIND, seen=SEEN, command=COMMAND, before=brake)
 def one_threshold_low(seen: Any, mind: Any, command: Any) -> None:
     """Lock low priority above the threshold."""
     now, order = seen[0], command[0]
     if now["lost"] == 1:
         return
     share = now["power_mw"] * 1_000_000 // now["budget_mw"]
-    if share > mind["brake_ppm"]:
-        if now["brake"] == BRAKE_OFF:
-            order["brake"] = ENGAGE
-    elif now["brake"] == BRAKE_ON and share < mind["release_ppm"]:
-        order["brake"] = RELEASE
-    if now["brake"] == BRAKE_ENGAGING or now["brake"] == BRAKE_ON:
-        return
     if share > mind["t2_ppm"]:
         mind["capped"] = 1
     elif share < mind["t2_ppm"] - mind["hysteresis_ppm"]:
@@ -54,20 +51,13 @@ def one_threshold_low(seen: Any, mind: Any, command: Any) -> None:
         order["low_mhz"] = low
 
 
-@policy(state=MIND, seen=SEEN, command=COMMAND)
+@policy(state=MIND, seen=SEEN, command=COMMAND, before=brake)
 def one_threshold_all(seen: Any, mind: Any, command: Any) -> None:
     """Lock both priorities above the threshold, each to its clock."""
     now, order = seen[0], command[0]
     if now["lost"] == 1:
         return
     share = now["power_mw"] * 1_000_000 // now["budget_mw"]
-    if share > mind["brake_ppm"]:
-        if now["brake"] == BRAKE_OFF:
-            order["brake"] = ENGAGE
-    elif now["brake"] == BRAKE_ON and share < mind["release_ppm"]:
-        order["brake"] = RELEASE
-    if now["brake"] == BRAKE_ENGAGING or now["brake"] == BRAKE_ON:
-        return
     if share > mind["t2_ppm"]:
         mind["capped"] = 1
     elif share < mind["t2_ppm"] - mind["hysteresis_ppm"]:

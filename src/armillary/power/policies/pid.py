@@ -14,7 +14,8 @@ from typing import Any, Final
 import numpy as np
 
 from armillary.engine.policy import policy
-from armillary.power.policies.contract import BRAKE_ENGAGING, BRAKE_OFF, BRAKE_ON, COMMAND, ENGAGE, RELEASE, SEEN
+from armillary.power.policies.brake import brake
+from armillary.power.policies.contract import COMMAND, SEEN
 
 MIND = np.dtype(
     [
@@ -22,6 +23,7 @@ MIND = np.dtype(
         for name in (
             "setpoint_ppm", "gain", "rate", "top_mhz", "step_mhz", "low2_mhz", "high2_mhz", "brake_ppm", "release_ppm",
             "depth_khz", "last_ppm", "asked",
+            "braked_ms",
         )
     ]
 )  # fmt: skip
@@ -35,23 +37,17 @@ DEFAULTS: Final = {
     "high2_mhz": 1305,
     "brake_ppm": 1_000_000,
     "release_ppm": 840_000,
+    "braked_ms": -1,
 }
 
 
-@policy(state=MIND, seen=SEEN, command=COMMAND)
+@policy(state=MIND, seen=SEEN, command=COMMAND, before=brake)
 def pid(seen: Any, mind: Any, command: Any) -> None:
     """Lower clocks step by step while the row is over the setpoint, raise them while it is below."""
     now, order = seen[0], command[0]
     if now["lost"] == 1:
         return
     share = now["power_mw"] * 1_000_000 // now["budget_mw"]
-    if share > mind["brake_ppm"]:
-        if now["brake"] == BRAKE_OFF:
-            order["brake"] = ENGAGE
-    elif now["brake"] == BRAKE_ON and share < mind["release_ppm"]:
-        order["brake"] = RELEASE
-    if now["brake"] == BRAKE_ENGAGING or now["brake"] == BRAKE_ON:
-        return
     error = share - mind["setpoint_ppm"]
     rise = error - mind["last_ppm"] if mind["asked"] == 1 else 0
     mind["last_ppm"] = error

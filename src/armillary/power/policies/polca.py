@@ -15,15 +15,8 @@ from typing import Any, Final
 import numpy as np
 
 from armillary.engine.policy import policy
-from armillary.power.policies.contract import (
-    BRAKE_OFF,
-    BRAKE_ON,
-    COMMAND,
-    ENGAGE,
-    RELEASE,
-    SEEN,
-    UNLOCK,
-)
+from armillary.power.policies.brake import brake
+from armillary.power.policies.contract import COMMAND, SEEN, UNLOCK
 
 PPM: Final = 1_000_000
 OFF, FIRST, SECOND = range(3)  # level that the policy is at
@@ -51,7 +44,7 @@ DEFAULTS: Final = {
 }
 
 
-@policy(state=MIND, seen=SEEN, command=COMMAND)
+@policy(state=MIND, seen=SEEN, command=COMMAND, before=brake)
 def polca(seen: Any, mind: Any, command: Any) -> None:
     """Decide once a reading; without readings for `dead_man_ms`, low priority goes to its lower clock."""
     now, order = seen[0], command[0]
@@ -64,17 +57,6 @@ def polca(seen: Any, mind: Any, command: Any) -> None:
                 order["low_mhz"] = mind["low2_mhz"]
         return
     share = now["power_mw"] * PPM // now["budget_mw"]
-    if share > mind["brake_ppm"]:
-        if now["brake"] == BRAKE_OFF:
-            order["brake"] = ENGAGE
-    elif now["brake"] == BRAKE_ON and share < mind["release_ppm"]:
-        order["brake"] = RELEASE
-    # The brake overrides both groups, and what was read under it says nothing of the row without it.
-    if now["brake"] != BRAKE_OFF:
-        mind["braked_ms"] = now["now_ms"]
-        return
-    if now["now_ms"] - now["age_ms"] <= mind["braked_ms"]:
-        return
     if share > mind["t2_ppm"]:
         mind["level"] = SECOND
     elif share > mind["t1_ppm"] and mind["level"] < FIRST:  # noqa: SIM114 - rising and falling are told apart
