@@ -8,16 +8,12 @@ clocks, power, and what a serving engine costs on it (`timing`: fitted where mea
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
-from importlib.resources import as_file, files
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from armillary.errors import InputError, canonical_name, unknown_name
+from armillary.errors import InputError
 from armillary.hardware.parts import Count, ElementType, Part, Span, Text
 from armillary.hardware.quantity import (
     Bytes,
@@ -31,10 +27,8 @@ from armillary.hardware.quantity import (
     Seconds,
     Watts,
 )
-from armillary.store import load_model
+from armillary.store import Catalogue, says_kind
 
-_SUFFIXES = (".yaml", ".yml")
-_MOST_BYTES = 400_000
 _BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "int4": 0.5}
 
 
@@ -221,31 +215,21 @@ class Gpu(Part):
         return float(power_cap_w)
 
 
+_GPUS: Final = Catalogue("GPU", "armillary.hardware", "gpus", Gpu)
+
+
 def gpu_names() -> tuple[str, ...]:
-    """Return the names of the catalogue, sorted."""
-    return tuple(
-        sorted(entry.name.removesuffix(".yaml") for entry in _catalogue().iterdir() if entry.name.endswith(".yaml"))
-    )
+    """Return the names of the GPUs that come with Armillary, sorted."""
+    return _GPUS.names()
 
 
 def load_gpu(name_or_path: str | Path | Gpu) -> Gpu:
-    """Return the GPU of the catalogue called `name_or_path`, or the one that the YAML file there describes.
+    """Return the GPU called `name_or_path`, or the one that the YAML file there describes.
 
     Raises:
         InputError: no such name (with the nearest ones) or file, or the file is not a valid GPU (file:line).
     """
-    if isinstance(name_or_path, Gpu):
-        return name_or_path
-    text = str(name_or_path)
-    if isinstance(name_or_path, Path) or text.lower().endswith(_SUFFIXES) or "/" in text:
-        path = Path(name_or_path)
-        if not path.is_file():
-            raise InputError("no such GPU file", where=text, hint=f"or a name: {', '.join(gpu_names())}")
-        return load_model(path, Gpu)
-    for name in gpu_names():
-        if canonical_name(name) == canonical_name(text):
-            return _catalogue_gpu(name)
-    raise unknown_name("GPU", text, gpu_names())
+    return name_or_path if isinstance(name_or_path, Gpu) else _GPUS.load(name_or_path)
 
 
 def gpu_text(name_or_path: str | Path) -> str:
@@ -254,29 +238,14 @@ def gpu_text(name_or_path: str | Path) -> str:
     Raises:
         InputError: as `load_gpu`.
     """
-    gpu, path = load_gpu(name_or_path), Path(name_or_path)
-    source = path if path.is_file() else _catalogue().joinpath(f"{gpu.name}.yaml")
-    return source.read_text(encoding="utf-8")
+    return _GPUS.text(name_or_path)
 
 
 def is_gpu_file(path: Path) -> bool:
     """Return True if the YAML file `path` says that it describes a GPU (`kind: gpu`)."""
-    with path.open("rb") as file:
-        return re.search(rb"^kind:[ \t]*gpu\b", file.read(_MOST_BYTES), re.MULTILINE) is not None
+    return says_kind(path, "gpu")
 
 
 def gpu_schema() -> dict[str, Any]:
     """Return the JSON Schema of GPU files."""
-    schema = Gpu.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
-def _catalogue() -> Traversable:
-    return files("armillary.hardware").joinpath("gpus")
-
-
-@lru_cache(maxsize=64)
-def _catalogue_gpu(name: str) -> Gpu:
-    # Files of the package do not change while it runs, and a GPU is frozen.
-    with as_file(_catalogue().joinpath(f"{name}.yaml")) as path:
-        return load_model(path, Gpu)
+    return _GPUS.schema()

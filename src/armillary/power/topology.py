@@ -7,22 +7,15 @@ Out: `Row`, frozen, in base units, every number with its source: servers, servic
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
-from importlib.resources import as_file, files
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from armillary.errors import InputError, canonical_name, unknown_name
 from armillary.hardware.parts import Count, Part, Text
 from armillary.hardware.quantity import FRACTION, Dimension, Hertz, Number, Quantity, Seconds, Watts
-from armillary.store import load_model
+from armillary.store import Catalogue, says_kind
 
-_SUFFIXES = (".yaml", ".yml")
-_MOST_BYTES = 400_000
 Fraction = Annotated[Quantity, Dimension(FRACTION, zero=True)]
 Whole = Annotated[int, Field(strict=True, ge=0, le=1000)]
 
@@ -250,9 +243,12 @@ class Row(Part):
         return self.budget.value if self.budget is not None else self.servers * self.server.rated.value
 
 
+_ROWS: Final = Catalogue("row", "armillary.power", "rows", Row)
+
+
 def row_names() -> tuple[str, ...]:
     """Return the names of the rows that come with Armillary, sorted."""
-    return tuple(sorted(e.name.removesuffix(".yaml") for e in _catalogue().iterdir() if e.name.endswith(".yaml")))
+    return _ROWS.names()
 
 
 def load_row(name_or_path: str | Path | Row) -> Row:
@@ -261,18 +257,7 @@ def load_row(name_or_path: str | Path | Row) -> Row:
     Raises:
         InputError: no such name (with the nearest ones) or file, or the file is not a valid row (file:line).
     """
-    if isinstance(name_or_path, Row):
-        return name_or_path
-    text = str(name_or_path)
-    if isinstance(name_or_path, Path) or text.lower().endswith(_SUFFIXES) or "/" in text:
-        path = Path(name_or_path)
-        if not path.is_file():
-            raise InputError("no such row file", where=text, hint=f"or a name: {', '.join(row_names())}")
-        return load_model(path, Row)
-    for name in row_names():
-        if canonical_name(name) == canonical_name(text):
-            return _catalogue_row(name)
-    raise unknown_name("row", text, row_names())
+    return name_or_path if isinstance(name_or_path, Row) else _ROWS.load(name_or_path)
 
 
 def row_text(name_or_path: str | Path) -> str:
@@ -281,28 +266,14 @@ def row_text(name_or_path: str | Path) -> str:
     Raises:
         InputError: as `load_row`.
     """
-    row, path = load_row(name_or_path), Path(name_or_path)
-    source = path if path.is_file() else _catalogue().joinpath(f"{row.name}.yaml")
-    return source.read_text(encoding="utf-8")
+    return _ROWS.text(name_or_path)
 
 
 def is_row_file(path: Path) -> bool:
     """Return True if the YAML file `path` says that it describes a row (`kind: row`)."""
-    with path.open("rb") as file:
-        return re.search(rb"^kind:[ \t]*row\b", file.read(_MOST_BYTES), re.MULTILINE) is not None
+    return says_kind(path, "row")
 
 
 def row_schema() -> dict[str, Any]:
     """Return the JSON Schema of row files."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Row.model_json_schema(by_alias=True)}
-
-
-def _catalogue() -> Traversable:
-    return files("armillary.power").joinpath("rows")
-
-
-@lru_cache(maxsize=64)
-def _catalogue_row(name: str) -> Row:
-    # Files of the package do not change while it runs, and a row is frozen.
-    with as_file(_catalogue().joinpath(f"{name}.yaml")) as path:
-        return load_model(path, Row)
+    return _ROWS.schema()

@@ -8,6 +8,7 @@ Out: atomic files, run folders whose manifest is the commit point, journals that
 from __future__ import annotations
 
 from armillary.store.atomic import sync_folder, write_bytes, write_text, write_with
+from armillary.store.catalogue import Catalogue, says_kind
 from armillary.store.data_root import data_file, data_root
 from armillary.store.journal import Journal, read_journal
 from armillary.store.json_writer import dumps_strict, load_json
@@ -16,6 +17,7 @@ from armillary.store.manifest import FileEntry, Manifest, RunFolder, read_manife
 from armillary.store.yaml_reader import line_of, load_model, load_yaml, parse_model
 
 __all__ = [
+    "Catalogue",
     "FileEntry",
     "Journal",
     "Manifest",
@@ -32,6 +34,7 @@ __all__ = [
     "parse_model",
     "read_journal",
     "read_manifest",
+    "says_kind",
     "sync_folder",
     "write_bytes",
     "write_text",
