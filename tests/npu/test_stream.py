@@ -15,7 +15,7 @@ from armillary.npu.queues import ARRAY, DRAM, HOST, HOST_LINK, SCRATCHPAD, VECTO
 from armillary.npu.repeat import repeat
 from armillary.npu.stream import stream
 from armillary.timeline import Timeline
-from armillary.workload import Graph, Operator, OpKind, Tensor, load_model, with_dtype
+from armillary.workload import Graph, Operator, OpKind, Tensor, Window, load_model, with_dtype
 from armillary.workload.builder import Network
 from tests.npu.networks import branches, chips, generic, graphs, one_conv
 
@@ -148,6 +148,33 @@ def test_inferences_that_do_not_fit_beside_each_other_stay_apart() -> None:
     check_stream(tight, 4)
     check_throughput(tight)
     assert stream(tight, 2).period_s > stream(roomy, 2).period_s
+
+
+def test_a_queue_that_falls_behind_slowly_bounds_the_throughput() -> None:
+    """Two layers on the host take a little longer than the link that ends each inference: it shows only after many."""
+    tensors = {
+        "image": Tensor("image", (1, 3, 16, 9), "int8"),
+        "w": Tensor("w", (96, 3, 1, 1), "int8", constant=True),
+        "bias": Tensor("bias", (96,), "int32", constant=True),
+        "a": Tensor("a", (1, 3, 16, 9), "int8"),
+        "b": Tensor("b", (1, 3, 16, 9), "int8"),
+        "c": Tensor("c", (1, 96, 8, 5), "int8"),
+    }
+    operators = (
+        Operator("first", OpKind.UNKNOWN, ("image",), ("a",), source_op="Strange"),
+        Operator("second", OpKind.UNKNOWN, ("image",), ("b",), source_op="Strange"),
+        Operator("conv", OpKind.CONV, ("image", "w", "bias"), ("c",), window=Window((1, 1), (2, 2))),
+    )
+    chip = generic(
+        ("size: 512 KiB", "size: 48 KiB"),
+        (
+            "dram:\n  rate: 4 GB/s\n  latency: 100 ns\n  dma_engines: 2\n",
+            "host_link:\n  rate: 200 MB/s\n  latency: 3 us\n",
+        ),
+    )
+    plan = compile_network(Graph("lag", tensors, operators, ("image",), ("c",)), chip)
+    for depth in (2, 3, 5):
+        assert stream(plan, depth).period_s >= busiest_s(plan) * (1 - 1e-9)
 
 
 def test_one_in_flight_is_the_run_itself() -> None:

@@ -3,7 +3,8 @@
 In:  the `Plan` of one inference and the queue depth.
 Out: `Stream`: the inferences as they ran, and the period of their completions.
 The queues are in order and every inference is the same, so after the first ones completions repeat with a pattern of a
-few inferences; where none repeats exactly, the mean over the last half stands for it.
+few inferences; where none repeats exactly, the mean over the last half stands for it. A queue that falls behind slowly
+shows late: no period is shorter than what the busiest queue or link has to do for one inference.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from armillary.engine import TaskGraph
 from armillary.engine.simulate import simulate
 from armillary.npu.emit import emit
 from armillary.npu.geometry import IntArray
@@ -49,7 +51,19 @@ def stream(plan: Plan, queue_depth: int) -> Stream:
         inferences *= 2
     ticks = float(gaps[len(gaps) // 2 :].mean()) if period is None else period
     completion_s = tuple((completion * timeline.tick_s).tolist())
+    ticks = max(ticks, busiest_ticks(program.tasks) / inferences)
     return Stream(timeline, completion_s, ticks * timeline.tick_s)
+
+
+def busiest_ticks(tasks: TaskGraph) -> float:
+    """Return the ticks for which the busiest server or link of `tasks` has to work at least."""
+    resources, demands, crossings = len(tasks.resources.names), tasks.demands, tasks.crossings
+    work = np.repeat(tasks.duration + tasks.latency, np.diff(demands.offset))
+    busy = np.bincount(demands.index, weights=work, minlength=resources) / np.maximum(tasks.resources.units, 1)
+    moved = np.repeat(tasks.bytes, np.diff(crossings.offset)) * crossings.value
+    crossed = np.bincount(crossings.index, weights=moved, minlength=resources)
+    per_tick = np.where(tasks.resources.capacity > 0, tasks.resources.capacity, np.inf) * tasks.tick_s
+    return float(np.maximum(busy, crossed / per_tick).max(initial=0.0))
 
 
 def _period(gaps: IntArray, longest: int) -> float | None:
